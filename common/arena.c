@@ -1,0 +1,70 @@
+#include "common/arena.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BLOCK_BYTES 4000
+#define ALIGNMENT   alignof(max_align_t)
+
+struct arena_block {
+    struct arena_block *next;
+    max_align_t data[];
+};
+
+static void *block_new(struct arena *arena, size_t size)
+{
+    struct arena_block *block = xcalloc(1, sizeof(*block) + size);
+    block->next = arena->block;
+    arena->block = block;
+    return block->data;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (arena->block && arena->size - arena->used >= size) {
+        void *memory = (char *)arena->block->data + arena->used;
+        arena->used += size;
+        return memory;
+    }
+    arena->size = MAX(size, (size_t)BLOCK_BYTES);
+    arena->used = size;
+    return block_new(arena, arena->size);
+}
+
+char *arena_copy(struct arena *arena, struct slice text)
+{
+    char *copy = arena_alloc(arena, text.len + 1);
+    if (text.len) memcpy(copy, text.ptr, text.len);
+    return copy;
+}
+
+struct slice arena_slice(struct arena *arena, struct slice text)
+{
+    return (struct slice){arena_copy(arena, text), text.len};
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = arena_alloc(arena, (size_t)len + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return text;
+}
+
+void arena_free(struct arena *arena)
+{
+    while (arena->block) {
+        struct arena_block *next = arena->block->next;
+        free(arena->block);
+        arena->block = next;
+    }
+    *arena = (struct arena){0};
+}

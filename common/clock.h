@@ -1,0 +1,34 @@
+/* Time. Deadlines, heartbeats and measurements use the monotonic clock; wall time is only for what
+ * is shown or stored. Pure cores never read a clock: they are told `now`. */
+#ifndef MILLRACE_COMMON_CLOCK_H
+#define MILLRACE_COMMON_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t clock_us(void)
+{
+    return clock_ns() / 1000;
+}
+
+static inline uint64_t clock_ms(void)
+{
+    return clock_ns() / 1000000;
+}
+
+/* Milliseconds since 1970, UTC. */
+static inline int64_t clock_wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+#endif

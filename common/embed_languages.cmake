@@ -1,0 +1,13 @@
+# Writes a C file that holds every language file as text, so that a program carries its languages.
+string(REPLACE " " ";" FILES "${FILES}")
+set(body "/* Generated from common/languages. */\n#include \"common/language_data.h\"\n\n")
+set(table "")
+foreach(file IN LISTS FILES)
+    get_filename_component(name ${file} NAME_WE)
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    string(APPEND body "static const char text_${name}[] = {${bytes}0};\n")
+    string(APPEND table "    {\"${name}\", text_${name}},\n")
+endforeach()
+string(APPEND body "\nconst struct language_data language_data[] = {\n${table}    {0, 0},\n};\n")
+file(WRITE ${OUT} "${body}")

@@ -1,0 +1,86 @@
+/* Settings: one alphabetical table. Each is read from the environment by its name and from the
+ * command line as a flag (HTTP_PORT is --http-port); the flag wins. A process reads only those that
+ * name it, so that no process sees another's secrets. --help prints the table. */
+#ifndef MILLRACE_COMMON_SETTINGS_H
+#define MILLRACE_COMMON_SETTINGS_H
+
+#include "common/errors.h"
+
+/* Which process reads a setting. */
+enum settings_of {
+    OF_GATEWAY = 1,
+    OF_EMBEDDER = 2,
+    OF_RETRIEVER = 4,
+    OF_GENERATOR = 8,
+    OF_CLI = 16,
+    OF_WORKERS = OF_EMBEDDER | OF_RETRIEVER | OF_GENERATOR,
+    OF_ALL = OF_GATEWAY | OF_WORKERS,
+};
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+
+/* clang-format off */
+/* U(member, NAME, processes, default, least, most, help)   a whole number, its unit in its name
+ * T(member, NAME, processes, default, allowed, help)       text; allowed: NULL or "one|other" */
+#define SETTING_LIST(U, T) \
+    U(accept_timeout_ms,     ACCEPT_TIMEOUT_MS,     OF_GATEWAY,   250,  10, 60000, "a job not accepted by then goes to another worker") \
+    U(agent_config_ttl_ms,   AGENT_CONFIG_TTL_MS,   OF_GATEWAY,   5000, 0, 600000, "how long the gateway keeps an agent's or portfolio's configuration") \
+    U(answer_bytes_max,      ANSWER_BYTES_MAX,      OF_GATEWAY | OF_GENERATOR, MIB, KIB, 256 * MIB, "largest answer") \
+    T(auth_mode,             AUTH_MODE,             OF_GATEWAY,   "none", "none", "who may call; none only on a loopback address") \
+    U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
+    U(cache_wait_ms,         CACHE_WAIT_MS,         OF_GATEWAY,   20, 1, 1000, "longest wait for a shared cache") \
+    U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
+    U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \
+    U(connections_max,       CONNECTIONS_MAX,       OF_GATEWAY,   8192, 16, 1000000, "open client connections") \
+    T(database_url,          DATABASE_URL,          OF_RETRIEVER | OF_CLI, "sqlite:var/millrace.db", NULL, "the store: sqlite:PATH") \
+    U(document_bytes_max,    DOCUMENT_BYTES_MAX,    OF_GATEWAY | OF_RETRIEVER, 16 * MIB, KIB, 256 * MIB, "largest document") \
+    U(drain_timeout_ms,      DRAIN_TIMEOUT_MS,      OF_ALL,       10000, 0, 600000, "how long a process that was asked to stop finishes what it has") \
+    T(embedder,              EMBEDDER,              OF_EMBEDDER | OF_RETRIEVER, "hashing", "hashing", "what makes the vectors of new portfolios") \
+    U(frame_bytes_max,       FRAME_BYTES_MAX,       OF_ALL,       64 * MIB, 64 * KIB, 1024 * MIB, "largest message between processes") \
+    T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
+    U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
+    U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question") \
+    T(http_address,          HTTP_ADDRESS,          OF_GATEWAY,   "127.0.0.1", NULL, "address that clients connect to") \
+    U(http_port,             HTTP_PORT,             OF_GATEWAY,   8000, 1, 65535, "port that clients connect to") \
+    U(job_attempts_max,      JOB_ATTEMPTS_MAX,      OF_GATEWAY,   3, 1, 100, "times a worker may hand a job back") \
+    T(lanes_address,         LANES_ADDRESS,         OF_GATEWAY,   "127.0.0.1", NULL, "address that workers connect to") \
+    U(lanes_port,            LANES_PORT,            OF_GATEWAY,   8001, 1, 65532, "first of the four ports that workers connect to") \
+    U(lane_age_max_ms,       LANE_AGE_MAX_MS,       OF_GATEWAY,   10000, 1, 3600000, "a lane whose oldest job waits longer admits no more") \
+    U(lane_bytes_max,        LANE_BYTES_MAX,        OF_GATEWAY,   256 * MIB, MIB, 65536 * MIB, "bytes of jobs waiting in a lane") \
+    U(lane_jobs_max,         LANE_JOBS_MAX,         OF_GATEWAY,   1024, 1, 1000000, "jobs waiting in a lane") \
+    U(liveness,              LIVENESS,              OF_GATEWAY,   3, 2, 100, "missed heartbeats after which a peer is dead") \
+    T(log_level,             LOG_LEVEL,             OF_ALL,       "info", "error|warn|info|debug", "least level written") \
+    U(message_characters_max, MESSAGE_CHARACTERS_MAX, OF_GATEWAY, 8000, 1, 1000000, "longest question") \
+    T(name,                  NAME,                  OF_ALL,       "", NULL, "this process in logs and on the operator's screen") \
+    U(record_keep_ms,        RECORD_KEEP_MS,        OF_GATEWAY,   30000, 0, 3600000, "how long a turn that could not be recorded is tried again") \
+    U(record_queue_max,      RECORD_QUEUE_MAX,      OF_GATEWAY,   10000, 1, 1000000, "turns waiting to be recorded") \
+    U(record_timeout_ms,     RECORD_TIMEOUT_MS,     OF_GATEWAY,   5000, 1, 600000, "an answer whose turn is not committed by then says so") \
+    U(request_timeout_ms,    REQUEST_TIMEOUT_MS,    OF_GATEWAY,   120000, 100, 3600000, "deadline of a request") \
+    U(resident_bytes_max,    RESIDENT_BYTES_MAX,    OF_RETRIEVER, 512 * MIB, MIB, 65536 * MIB, "memory for resident portfolios") \
+    U(resident_chunks_max,   RESIDENT_CHUNKS_MAX,   OF_RETRIEVER, 20000, 1, 10000000, "largest portfolio held in memory") \
+    U(slots,                 SLOTS,                 OF_WORKERS,   64, 1, 10000, "jobs that a worker runs at once") \
+    U(stream_window_bytes,   STREAM_WINDOW_BYTES,   OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "text that a stream may be ahead of its client") \
+    U(stream_window_tokens,  STREAM_WINDOW_TOKENS,  OF_GATEWAY,   256, 1, 1000000, "tokens that a stream may be ahead of its client")
+/* clang-format on */
+
+struct settings {
+#define SETTING_NUMBER(member, ...) uint64_t member;
+#define SETTING_TEXT(member, ...)   const char *member;
+    SETTING_LIST(SETTING_NUMBER, SETTING_TEXT)
+#undef SETTING_NUMBER
+#undef SETTING_TEXT
+};
+
+/* Reads the settings of one process. `program` is what --help calls it. On a wrong value or an
+ * unknown flag writes one line that names it, its value and what is allowed to standard error and
+ * returns ERR_BAD_SETTING. --help and --version print to standard output and end the process with
+ * 0. Texts point into the environment and argv, which must stay. With `rest` not NULL, reading
+ * stops at the first argument that is not a flag, and *rest is its index; else such an argument is
+ * refused. */
+err_t settings_load(enum settings_of process, const char *program, int argc, char **argv,
+                    struct settings *settings, int *rest) MUST_USE;
+/* The table as Markdown, for the reference. */
+void settings_print_reference(void);
+
+#endif

@@ -1,0 +1,223 @@
+/* What the messages carry: meta, and the records in body frames. Every field is listed once.
+ *
+ * A record on the wire is a msgpack map by field name; unknown names are ignored, missing ones are
+ * zero. The gateway decodes meta and results, never the body frames that pass from stage to stage.
+ */
+#ifndef MILLRACE_PROTO_RECORDS_H
+#define MILLRACE_PROTO_RECORDS_H
+
+#include "proto/fields.h"
+
+/* clang-format off */
+
+/* --- parts of messages --- */
+#define VERSION_OF_FIELDS(F, N, R, L) \
+    F(TEXT, kind)                /* "portfolio" or "agent" */ \
+    F(U64,  id) \
+    F(U64,  version)
+#define STREAM_AT_FIELDS(F, N, R, L) \
+    F(U64,  job) \
+    F(U64,  attempt) \
+    F(U64,  seq)                 /* the last token sent */
+#define CITATION_FIELDS(F, N, R, L) \
+    F(U64,  n)                   /* as the answer cites it: [n] */ \
+    F(U64,  document_id) \
+    F(TEXT, title) \
+    F(TEXT, heading) \
+    F(U64,  chunk_id) \
+    F(U64,  start)               /* bytes of the document's text */ \
+    F(U64,  end) \
+    F(F64,  score) \
+    F(TEXT, source)
+#define USAGE_FIELDS(F, N, R, L) \
+    F(U64,  prompt_tokens) \
+    F(U64,  completion_tokens) \
+    F(U64,  total_tokens)
+/* What the gateway must know of a stage's work. */
+#define META_FIELDS(F, N, R, L) \
+    F(U64,  work_us)             /* the stage's own time */ \
+    F(U64,  search_us)           /* of it, the search in memory or database */ \
+    F(U64,  portfolio_version)   /* the version that was searched */ \
+    F(TEXT, finish_reason)       /* "stop", "length", "content_filter" */ \
+    F(TEXT, written_by)          /* "provider/model" of the text */ \
+    R(usage, usage) \
+    L(citation, citations) \
+    F(F64,  similarity)          /* of a semantic hit */ \
+    F(TEXT, question)            /* that it was stored for */
+
+/* --- objects of the HTTP interface --- */
+#define FALLBACK_FIELDS(F, N, R, L) \
+    F(TEXT, provider) \
+    F(TEXT, model) \
+    F(TEXT, base_url) \
+    F(TEXT, api_key)             /* write-only; sealed at rest */
+#define AGENT_FIELDS(F, N, R, L) \
+    F(U64,  id) \
+    F(TEXT, name) \
+    F(TEXT, provider) \
+    F(TEXT, model) \
+    F(TEXT, base_url) \
+    F(TEXT, api_key)             /* write-only; sealed at rest */ \
+    F(TEXT, system_prompt) \
+    F(F64,  temperature) \
+    N(TEXT, language)            /* null: the question's */ \
+    N(U64,  portfolio_id) \
+    N(U64,  top_k)               /* null: by complexity */ \
+    N(U64,  max_context_tokens)  /* null: by complexity */ \
+    F(BOOL, semantic_cache) \
+    N(F64,  semantic_threshold)  /* null: the embedder's own */ \
+    L(fallback, fallbacks) \
+    F(U64,  version)
+#define PORTFOLIO_FIELDS(F, N, R, L) \
+    F(U64,  id) \
+    F(TEXT, name) \
+    F(U64,  version)             /* rises with every change of content */ \
+    F(U64,  documents) \
+    F(U64,  chunks) \
+    F(TEXT, embedder)            /* the name of what makes its vectors */
+#define DOCUMENT_FIELDS(F, N, R, L) \
+    F(U64,  id) \
+    F(U64,  portfolio_id) \
+    F(TEXT, title) \
+    F(TEXT, content)             /* on writing only */ \
+    F(TEXT, format)              /* "text", "markdown", "html" */ \
+    F(TEXT, source)              /* the same source replaces */ \
+    F(JSON, metadata) \
+    F(TEXT, status)              /* "indexing", "stored", "failed" */ \
+    F(U64,  chunks) \
+    F(U64,  bytes) \
+    N(TEXT, error) \
+    F(U64,  version) \
+    F(BOOL, unchanged)           /* it was there already, to the byte */
+#define SCORES_FIELDS(F, N, R, L) \
+    F(F64,  vector) \
+    F(F64,  bm25)
+#define PASSAGE_FIELDS(F, N, R, L) \
+    F(U64,  chunk_id) \
+    F(U64,  document_id) \
+    F(TEXT, title) \
+    F(TEXT, heading)             /* the path of headings: "Install > Linux" */ \
+    F(TEXT, source) \
+    F(U64,  start)               /* bytes of the document's text */ \
+    F(U64,  end) \
+    F(TEXT, text) \
+    F(F64,  score) \
+    R(scores, scores)
+#define CHAT_MESSAGE_FIELDS(F, N, R, L) \
+    F(U64,  id) \
+    F(TEXT, role)                /* "user" or "assistant" */ \
+    F(TEXT, content) \
+    F(TEXT, created_at)          /* RFC 3339 */ \
+    F(TEXT, status)              /* "completed", "cancelled", "failed" */ \
+    N(TEXT, error)               /* the code of a failed turn */ \
+    L(citation, citations) \
+    F(TEXT, cached)              /* "", "exact", "semantic" */ \
+    F(TEXT, finish_reason) \
+    R(usage, usage) \
+    F(JSON, timings_ms)
+#define CONVERSATION_FIELDS(F, N, R, L) \
+    F(U64,  id) \
+    N(U64,  agent_id) \
+    F(TEXT, created_at) \
+    L(chat_message, messages)
+
+/* --- body frames --- */
+/* [request] of the kinds `chat` and `search`. */
+#define CHAT_REQUEST_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(TEXT, message) \
+    F(TEXT, language)            /* code of the question's language */ \
+    F(TEXT, complexity)          /* name of its level */ \
+    F(U64,  top_k) \
+    F(U64,  max_tokens)          /* context budget */ \
+    F(U64,  portfolio_id)        /* 0: none */ \
+    F(TEXT, embedder)            /* the portfolio's */ \
+    F(U64,  conversation_id)     /* 0: a new one */ \
+    R(agent, agent)
+/* [history] */
+#define HISTORY_FIELDS(F, N, R, L) \
+    F(U64,  conversation_id) \
+    F(TEXT, digest)              /* SHA-256 of what follows; part of every answer's key */ \
+    L(chat_message, messages)    /* oldest first */
+/* [embedding]: `count` vectors of `dimensions` float32, little-endian, normalised */
+#define EMBEDDING_FIELDS(F, N, R, L) \
+    F(TEXT, embedder)            /* name of what made it */ \
+    F(U64,  dimensions) \
+    F(U64,  count) \
+    F(BYTES, vectors)
+/* [context] */
+#define CONTEXT_FIELDS(F, N, R, L) \
+    F(U64,  portfolio_id) \
+    F(U64,  portfolio_version) \
+    L(passage, passages)         /* best first */
+/* [request] of the kind `index`, made by its first stage; [context] carries the texts to embed, in
+ * the same order. */
+#define INDEX_CHUNK_FIELDS(F, N, R, L) \
+    F(U64,  chunk_id) \
+    F(BYTES, hash)               /* of the content: a vector of another content is dropped */
+#define INDEX_REQUEST_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(U64,  portfolio_id) \
+    F(TEXT, embedder) \
+    L(index_chunk, chunks)
+
+/* --- jobs of the store: requests and results --- */
+/* Names an object or a page of a list: every `.get`, `.list`, `.delete` takes it. */
+#define SELECT_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(U64,  id) \
+    F(U64,  portfolio_id) \
+    F(U64,  limit) \
+    F(U64,  after)               /* the last id of the page before */
+#define PUT_AGENT_FIELDS(F, N, R, L)     F(TEXT, tenant) F(U64, id) R(agent, agent)
+#define PUT_PORTFOLIO_FIELDS(F, N, R, L) F(TEXT, tenant) F(U64, id) R(portfolio, portfolio)
+#define PUT_DOCUMENTS_FIELDS(F, N, R, L) F(TEXT, tenant) F(U64, portfolio_id) L(document, documents)
+#define AGENTS_FIELDS(F, N, R, L)        L(agent, data) N(U64, next)
+#define PORTFOLIOS_FIELDS(F, N, R, L)    L(portfolio, data) N(U64, next)
+#define DOCUMENTS_FIELDS(F, N, R, L)     L(document, data) N(U64, next)
+#define SEARCH_RESULTS_FIELDS(F, N, R, L) L(passage, results)
+/* A turn to record: the question and its answer, committed together. */
+#define TURN_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(U64,  conversation_id)     /* 0: make one */ \
+    F(U64,  agent_id) \
+    F(U64,  portfolio_id) \
+    F(TEXT, question) \
+    F(TEXT, answer) \
+    F(TEXT, language) \
+    F(TEXT, complexity) \
+    F(U64,  top_k) \
+    F(U64,  max_tokens) \
+    F(TEXT, status)              /* "completed", "cancelled", "failed" */ \
+    F(TEXT, error) \
+    F(TEXT, cached) \
+    F(TEXT, finish_reason) \
+    F(TEXT, written_by) \
+    R(usage, usage) \
+    L(citation, citations) \
+    F(JSON, timings_ms)
+#define RECORDED_FIELDS(F, N, R, L) \
+    F(U64,  conversation_id) \
+    F(U64,  message_id)
+/* An answer that a stage before the generator had ready. */
+#define READY_ANSWER_FIELDS(F, N, R, L) \
+    F(TEXT, answer) \
+    L(citation, citations)
+
+#define RECORD_LIST(X) \
+    X(version_of, VERSION_OF) X(stream_at, STREAM_AT) X(citation, CITATION) X(usage, USAGE) \
+    X(meta, META) X(fallback, FALLBACK) X(agent, AGENT) X(portfolio, PORTFOLIO) \
+    X(document, DOCUMENT) X(scores, SCORES) X(passage, PASSAGE) X(chat_message, CHAT_MESSAGE) \
+    X(conversation, CONVERSATION) X(chat_request, CHAT_REQUEST) X(history, HISTORY) \
+    X(embedding, EMBEDDING) X(context, CONTEXT) X(index_chunk, INDEX_CHUNK) \
+    X(index_request, INDEX_REQUEST) X(select, SELECT) X(put_agent, PUT_AGENT) \
+    X(put_portfolio, PUT_PORTFOLIO) X(put_documents, PUT_DOCUMENTS) X(agents, AGENTS) \
+    X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
+    X(turn, TURN) X(recorded, RECORDED) X(ready_answer, READY_ANSWER)
+/* clang-format on */
+
+#define RECORD_DECLARE(name, NAME) RECORD_STRUCT(name, NAME##_FIELDS)
+RECORD_LIST(RECORD_DECLARE)
+#undef RECORD_DECLARE
+
+#endif
