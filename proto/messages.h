@@ -103,7 +103,8 @@
 #define TOK_FIELDS(F, N, R, L) \
     F(U64,  seq)          /* 1, 2, 3 ... within the attempt */ \
     F(U64,  at)           /* byte offset of the text in the answer */ \
-    F(TEXT, text)
+    F(TEXT, text) \
+    F(TEXT, by)           /* "provider/model" that writes; with an attempt's first token */
 /* clang-format on */
 
 #define MESSAGE_STRUCT(number, NAME, name) RECORD_STRUCT(name##_message, NAME##_FIELDS)

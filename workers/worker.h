@@ -71,6 +71,9 @@ struct arena *job_arena(struct job *job);
 /* Replaces a frame (copied) of those that job_next passes on. */
 void job_set_frame(struct job *job, enum job_frame frame, struct slice bytes);
 
+/* Who writes this answer, "provider/model": told before the first token, so that after a death the
+ * same one may go on from what the client has. Copied. */
+void job_set_author(struct job *job, const char *author);
 /* Sends a piece of the answer (copied; UTF-8, cut anywhere between code points). The runtime keeps
  * it until the gateway has it. False when the window is full: what was given is kept and sent, but
  * the pool should wait for `writable` before it makes more. */
