@@ -161,6 +161,13 @@ err_t settings_load(enum settings_of process, const char *program, int argc, cha
     return OK;
 }
 
+bool settings_reads(enum settings_of process, struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (slice_equal(slice_of(table[i].name), name)) return table[i].processes & process;
+    return false;
+}
+
 static void print_processes(unsigned processes)
 {
     static const char *const names[] = {"gateway", "embedder", "retriever", "generator",

@@ -80,6 +80,8 @@ struct settings {
  * refused. */
 err_t settings_load(enum settings_of process, const char *program, int argc, char **argv,
                     struct settings *settings, int *rest) MUST_USE;
+/* True if the process (one of enum settings_of) reads the setting of that name. */
+bool settings_reads(enum settings_of process, struct slice name);
 /* The table as Markdown, for the reference. */
 void settings_print_reference(void);
 
