@@ -22,6 +22,9 @@ struct complexity_profile {
 
 /* The level of a question written in `language`. */
 enum complexity complexity_classify(const struct language *language, struct slice text);
+/* For a trivial message the key of the phrase that answers it: "greeting", "thanks", "goodbye" or
+ * "small_talk" (see language_phrase()). NULL for any other message. */
+const char *complexity_small_talk(const struct language *language, struct slice text);
 const struct complexity_profile *complexity_profile(enum complexity level);
 
 #endif

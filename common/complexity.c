@@ -1,0 +1,194 @@
+/* A message is judged sentence by sentence: openers and closers come off both ends ("Hola!", "could
+ * you please tell me", "thanks"), idioms are hidden, and the first list of patterns with a match,
+ * from comprehensive down, gives the level. The message has the highest level of its sentences; two
+ * questions in one message are complex. */
+#include "common/complexity.h"
+
+#include "common/language_file.h"
+#include "common/tokens.h"
+
+enum { SHORT_WORDS_MAX = 6 }; /* words without a known pattern that still ask for one thing */
+
+static const struct complexity_profile profiles[COMPLEXITY_COUNT] = {
+    [COMPLEXITY_TRIVIAL] = {"trivial", 0, 500},
+    [COMPLEXITY_SIMPLE] = {"simple", 3, 2000},
+    [COMPLEXITY_MEDIUM] = {"medium", 8, 4000},
+    [COMPLEXITY_COMPLEX] = {"complex", 10, 5000},
+    [COMPLEXITY_COMPREHENSIVE] = {"comprehensive", 15, 6000},
+};
+
+/* The lists that give a level, in the order in which they are tried. */
+static const struct {
+    enum pattern_list_id list;
+    enum complexity level;
+} levels[] = {
+    {PATTERNS_COMPREHENSIVE, COMPLEXITY_COMPREHENSIVE},
+    {PATTERNS_COMPLEX, COMPLEXITY_COMPLEX},
+    {PATTERNS_MEDIUM, COMPLEXITY_MEDIUM},
+    {PATTERNS_SIMPLE, COMPLEXITY_SIMPLE},
+    {PATTERNS_TOPIC, COMPLEXITY_MEDIUM},
+};
+
+/* What may stand before a question, strongest first, and the key of the answer where nothing
+ * follows (NULL: no answer of its own); only some may end a question. */
+static const struct {
+    enum pattern_list_id list;
+    const char *key;
+    bool closes;
+} openers[] = {
+    {PATTERNS_GOODBYE, "goodbye", true},        {PATTERNS_THANKS, "thanks", true},
+    {PATTERNS_SMALL_TALK, "small_talk", false}, {PATTERNS_GREETING, "greeting", false},
+    {PATTERNS_POLITENESS, NULL, true},
+};
+
+struct sentence {
+    struct pattern_word *words;
+    size_t count;
+    bool question;
+};
+
+struct verdict {
+    enum complexity level;
+    size_t opener;    /* the strongest opener met; ARRAY_LEN(openers): none */
+    size_t questions; /* sentences that ask something */
+};
+
+static struct pattern_word see_word(const struct language *language, const struct token *token)
+{
+    struct pattern_word word = {.clause = token->clause};
+    if (token->capital && !token->clause) word.sets |= language->capital;
+    if (token->name) return word;
+    word.number = vocabulary_find(language->vocabulary, token->word);
+    if (!word.number && !word.sets)
+        word.number = vocabulary_mend(language->vocabulary, token->word);
+    word.sets |= vocabulary_sets(language->vocabulary, word.number, token->word);
+    return word;
+}
+
+/* The longest match of a list's patterns at `at`; 0 when none matches. */
+static size_t longest_match(const struct pattern_list *list, const struct sentence *sentence,
+                            size_t at)
+{
+    size_t longest = 0, end;
+    for (size_t i = 0; i < list->count; i++)
+        if (pattern_match(list->items[i], sentence->words, sentence->count, at, &end))
+            longest = MAX(longest, end - at);
+    return longest;
+}
+
+static bool matches(const struct pattern_list *list, const struct sentence *sentence)
+{
+    size_t end;
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t at = 0; at < sentence->count; at++)
+            if (pattern_match(list->items[i], sentence->words, sentence->count, at, &end))
+                return true;
+    return false;
+}
+
+static void note_opener(struct verdict *verdict, size_t opener)
+{
+    verdict->opener = MIN(verdict->opener, opener);
+}
+
+/* Takes one opener off the front. */
+static bool strip_front(const struct language *language, struct sentence *sentence,
+                        struct verdict *verdict)
+{
+    size_t longest = 0, opener = 0;
+    for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+        size_t length = longest_match(&language->patterns[openers[i].list], sentence, 0);
+        if (length > longest) longest = length, opener = i;
+    }
+    if (!longest) return false;
+    sentence->words += longest;
+    sentence->count -= longest;
+    if (sentence->count) sentence->words[0].clause = true;
+    note_opener(verdict, opener);
+    return true;
+}
+
+/* Takes one closer off the end. */
+static bool strip_end(const struct language *language, struct sentence *sentence,
+                      struct verdict *verdict)
+{
+    for (size_t at = 1; at < sentence->count; at++)
+        for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+            if (!openers[i].closes && !sentence->words[at].clause) continue;
+            size_t length = longest_match(&language->patterns[openers[i].list], sentence, at);
+            if (at + length < sentence->count) continue;
+            sentence->count = at;
+            note_opener(verdict, i);
+            return true;
+        }
+    return false;
+}
+
+static void hide_idioms(const struct language *language, struct sentence *sentence)
+{
+    for (size_t at = 0; at < sentence->count; at++) {
+        size_t length = longest_match(&language->patterns[PATTERNS_IDIOM], sentence, at);
+        for (size_t i = at; i < at + length; i++)
+            sentence->words[i] = (struct pattern_word){.clause = sentence->words[i].clause};
+    }
+}
+
+static bool level_by_pattern(const struct language *language, const struct sentence *sentence,
+                             enum complexity *level)
+{
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (!matches(&language->patterns[levels[i].list], sentence)) continue;
+        *level = levels[i].level;
+        return true;
+    }
+    return false;
+}
+
+static void judge_sentence(const struct language *language, struct sentence sentence,
+                           struct verdict *verdict)
+{
+    while (sentence.count && strip_front(language, &sentence, verdict)) continue;
+    while (sentence.count && strip_end(language, &sentence, verdict)) continue;
+    if (!sentence.count) return;
+    hide_idioms(language, &sentence);
+    enum complexity level =
+        sentence.count <= SHORT_WORDS_MAX ? COMPLEXITY_SIMPLE : COMPLEXITY_MEDIUM;
+    bool known = level_by_pattern(language, &sentence, &level);
+    verdict->questions += known && sentence.question;
+    verdict->level = MAX(verdict->level, level);
+}
+
+static struct verdict judge(const struct language *language, struct slice text)
+{
+    struct pattern_word words[TOKENS_MAX];
+    struct tokens tokens;
+    struct verdict verdict = {COMPLEXITY_TRIVIAL, ARRAY_LEN(openers), 0};
+    tokens_scan(text, &tokens);
+    for (size_t i = 0; i < tokens.count; i++) words[i] = see_word(language, &tokens.items[i]);
+    for (size_t start = 0, end; start < tokens.count; start = end) {
+        for (end = start + 1; end < tokens.count && !tokens.items[end].sentence; end++) continue;
+        bool question = tokens.items[end - 1].question;
+        judge_sentence(language, (struct sentence){words + start, end - start, question}, &verdict);
+    }
+    tokens_free(&tokens);
+    if (verdict.questions > 1) verdict.level = MAX(verdict.level, COMPLEXITY_COMPLEX);
+    return verdict;
+}
+
+enum complexity complexity_classify(const struct language *language, struct slice text)
+{
+    return judge(language, text).level;
+}
+
+const char *complexity_small_talk(const struct language *language, struct slice text)
+{
+    struct verdict verdict = judge(language, text);
+    if (verdict.level != COMPLEXITY_TRIVIAL) return NULL;
+    const char *key = verdict.opener < ARRAY_LEN(openers) ? openers[verdict.opener].key : NULL;
+    return key ? key : "small_talk";
+}
+
+const struct complexity_profile *complexity_profile(enum complexity level)
+{
+    return &profiles[level];
+}

@@ -1,0 +1,185 @@
+/* Reads a language file line by line; its format is told at the top of languages/en.lang. Each
+ * section has a reader for one line. */
+#include "common/language_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/text.h"
+
+struct reader;
+typedef bool line_reader(struct reader *reader, struct slice line);
+
+struct reader {
+    struct language *language;
+    line_reader *read_line;
+    unsigned set;              /* of [words NAME] */
+    bool triggers;             /* typos are mended to this set's words */
+    struct pattern_list *list; /* of [patterns NAME] */
+};
+
+static struct slice take_until(struct slice *text, char separator)
+{
+    const char *at = text->len ? memchr(text->ptr, separator, text->len) : NULL;
+    struct slice part = {text->ptr, at ? (size_t)(at - text->ptr) : text->len};
+    size_t used = MIN(part.len + 1, text->len);
+    *text = (struct slice){text->ptr + used, text->len - used};
+    return part;
+}
+
+/* Splits "key = text". */
+static bool split_setting(struct slice line, struct slice *key, struct slice *value)
+{
+    *key = text_trim(take_until(&line, '='));
+    *value = text_trim(line);
+    return key->len && value->len;
+}
+
+static bool read_setting(struct reader *reader, struct slice line)
+{
+    struct slice key, value;
+    if (!split_setting(line, &key, &value)) return false;
+    char **field = slice_equal(key, SLICE("name"))      ? &reader->language->name
+                   : slice_equal(key, SLICE("stemmer")) ? &reader->language->stemmer
+                                                        : NULL;
+    if (!field || *field) return false;
+    *field = xstrndup(value.ptr, value.len);
+    return true;
+}
+
+static bool read_letters(struct reader *reader, struct slice line)
+{
+    struct language *language = reader->language;
+    while (line.len) {
+        uint32_t c = text_take(&line);
+        if (c == ' ') continue;
+        language->letters = xgrow(language->letters, &language->letter_capacity,
+                                  language->letter_count + 1, sizeof *language->letters);
+        language->letters[language->letter_count++] = c;
+    }
+    return true;
+}
+
+static bool read_words(struct reader *reader, struct slice line)
+{
+    struct buffer folded = {0};
+    text_fold(line, &folded);
+    struct slice rest = buffer_slice(&folded);
+    while (rest.len) {
+        struct slice item = take_until(&rest, ' ');
+        if (item.len)
+            vocabulary_put(reader->language->vocabulary, reader->set, item, reader->triggers);
+    }
+    buffer_free(&folded);
+    return true;
+}
+
+static bool read_pattern(struct reader *reader, struct slice line)
+{
+    struct pattern_list *list = reader->list;
+    struct buffer folded = {0};
+    text_fold(line, &folded);
+    struct pattern *pattern = pattern_new(buffer_slice(&folded), reader->language->vocabulary);
+    buffer_free(&folded);
+    if (!pattern) return false;
+    list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof(struct pattern *));
+    list->items[list->count++] = pattern;
+    return true;
+}
+
+static bool read_phrase(struct reader *reader, struct slice line)
+{
+    struct language *language = reader->language;
+    struct slice key, text;
+    if (!split_setting(line, &key, &text)) return false;
+    language->phrases = xgrow(language->phrases, &language->phrase_capacity,
+                              language->phrase_count + 1, sizeof *language->phrases);
+    language->phrases[language->phrase_count++] =
+        (struct phrase){xstrndup(key.ptr, key.len), xstrndup(text.ptr, text.len)};
+    return true;
+}
+
+static bool open_words(struct reader *reader, struct slice name)
+{
+    static const char *const plain[] = {"stop", "negation", "frequent", "typical"};
+    if (!name.len) return false;
+    reader->set = vocabulary_set(reader->language->vocabulary, name);
+    reader->triggers = true;
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (slice_equal(name, slice_of(plain[i]))) reader->triggers = false;
+    return true;
+}
+
+static bool open_patterns(struct reader *reader, struct slice name)
+{
+#define X(id, text) text,
+    static const char *const names[] = {PATTERN_LISTS(X)};
+#undef X
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_equal(name, slice_of(names[i])))
+            return reader->list = &reader->language->patterns[i], true;
+    return false;
+}
+
+static bool open_plain(struct reader *reader, struct slice name)
+{
+    (void)reader;
+    return name.len == 0;
+}
+
+/* "[kind name]" */
+static bool open_section(struct reader *reader, struct slice line)
+{
+    static const struct {
+        const char *kind;
+        bool (*open)(struct reader *reader, struct slice name);
+        line_reader *read_line;
+    } sections[] = {
+        {"language", open_plain, read_setting},    {"letters", open_plain, read_letters},
+        {"words", open_words, read_words},         {"phrases", open_plain, read_phrase},
+        {"patterns", open_patterns, read_pattern},
+    };
+    if (line.ptr[line.len - 1] != ']') return false;
+    struct slice name = {line.ptr + 1, line.len - 2};
+    struct slice kind = take_until(&name, ' ');
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        if (!slice_equal(kind, slice_of(sections[i].kind))) continue;
+        reader->read_line = sections[i].read_line;
+        return sections[i].open(reader, name);
+    }
+    return false;
+}
+
+static bool read_line(struct reader *reader, struct slice line)
+{
+    line = text_trim(line);
+    if (!line.len || line.ptr[0] == '#') return true;
+    if (line.ptr[0] == '[') return open_section(reader, line);
+    return reader->read_line && reader->read_line(reader, line);
+}
+
+static word_sets set_bit(struct language *language, const char *name)
+{
+    return (word_sets)1 << vocabulary_set(language->vocabulary, slice_of(name));
+}
+
+struct language *language_parse(const char *code, const char *text)
+{
+    struct language *language = xcalloc(1, sizeof *language);
+    struct reader reader = {.language = language};
+    struct slice rest = slice_of(text);
+    language->code = code;
+    language->vocabulary = vocabulary_new();
+    for (size_t number = 1; rest.len; number++) {
+        if (read_line(&reader, take_until(&rest, '\n'))) continue;
+        fprintf(stderr, "languages/%s.lang:%zu: malformed\n", code, number);
+        abort();
+    }
+    language->stop = set_bit(language, "stop");
+    language->negation = set_bit(language, "negation");
+    language->typical = set_bit(language, "typical");
+    language->capital = set_bit(language, "capital");
+    if (language->name && language->stemmer) return language;
+    fprintf(stderr, "languages/%s.lang: [language] needs name and stemmer\n", code);
+    abort();
+}

@@ -1,0 +1,136 @@
+#include "common/pattern.h"
+
+#include <stdlib.h>
+
+enum { ELEMENTS_MAX = 16, CHOICES_MAX = 64, GAP_MAX = 8 };
+
+enum element_kind { CLAUSE_START, SENTENCE_END, ANY_WORD, GAP, ONE_OF };
+
+struct element {
+    enum element_kind kind;
+    bool optional, or_end; /* "?"; a choice of "$" */
+    unsigned choice_count;
+    uint32_t *choices; /* word numbers */
+    word_sets sets;
+};
+
+struct pattern {
+    size_t count;
+    struct element elements[ELEMENTS_MAX];
+};
+
+/* Takes what stands before the next `separator` off the front of *text. */
+static struct slice take_part(struct slice *text, char separator)
+{
+    const char *at = memchr(text->ptr, separator, text->len);
+    struct slice part = {text->ptr, at ? (size_t)(at - text->ptr) : text->len};
+    size_t used = MIN(part.len + 1, text->len);
+    *text = (struct slice){text->ptr + used, text->len - used};
+    return part;
+}
+
+static bool parse_choices(struct slice text, struct vocabulary *vocabulary, struct element *element)
+{
+    uint32_t numbers[CHOICES_MAX];
+    while (text.len) {
+        struct slice choice = take_part(&text, '/');
+        if (!choice.len || element->choice_count == CHOICES_MAX) return false;
+        if (slice_equal(choice, SLICE("$")))
+            element->or_end = true;
+        else if (choice.ptr[0] == '@')
+            element->sets |= (word_sets)1 << vocabulary_set(
+                                 vocabulary, (struct slice){choice.ptr + 1, choice.len - 1});
+        else
+            numbers[element->choice_count++] = vocabulary_add(vocabulary, choice, true);
+    }
+    element->choices = xcalloc(element->choice_count, sizeof *numbers);
+    memcpy(element->choices, numbers, element->choice_count * sizeof *numbers);
+    return true;
+}
+
+static bool parse_element(struct slice text, struct vocabulary *vocabulary, struct element *element)
+{
+    static const struct {
+        char symbol;
+        enum element_kind kind;
+    } symbols[] = {{'^', CLAUSE_START}, {'$', SENTENCE_END}, {'_', ANY_WORD}, {'*', GAP}};
+    if (text.len > 1 && text.ptr[text.len - 1] == '?') {
+        element->optional = true;
+        text.len--;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++)
+        if (text.len == 1 && text.ptr[0] == symbols[i].symbol)
+            return element->kind = symbols[i].kind, true;
+    element->kind = ONE_OF;
+    return parse_choices(text, vocabulary, element);
+}
+
+static void pattern_destroy(struct pattern *pattern)
+{
+    for (size_t i = 0; i < pattern->count; i++) free(pattern->elements[i].choices);
+    free(pattern);
+}
+
+struct pattern *pattern_new(struct slice line, struct vocabulary *vocabulary)
+{
+    struct pattern *pattern = xcalloc(1, sizeof *pattern);
+    while (line.len) {
+        struct slice text = take_part(&line, ' ');
+        if (!text.len) continue;
+        if (pattern->count == ELEMENTS_MAX ||
+            !parse_element(text, vocabulary, &pattern->elements[pattern->count++]))
+            return pattern_destroy(pattern), NULL;
+    }
+    return pattern;
+}
+
+static bool is_one_of(const struct element *element, const struct pattern_word *word)
+{
+    if (word->sets & element->sets) return true;
+    for (unsigned i = 0; i < element->choice_count; i++)
+        if (word->number == element->choices[i]) return true;
+    return false;
+}
+
+/* True when the element takes the word at `at`, or the place before it, and moves *at past it. */
+static bool element_match(const struct element *element, const struct pattern_word *words,
+                          size_t count, size_t *at)
+{
+    switch (element->kind) {
+    case CLAUSE_START: return *at < count && words[*at].clause;
+    case SENTENCE_END: return *at == count;
+    case ANY_WORD: return *at < count && ++*at;
+    case ONE_OF:
+        if (*at == count) return element->or_end;
+        return is_one_of(element, &words[*at]) && ++*at;
+    case GAP: break;
+    }
+    return false;
+}
+
+static bool match_from(const struct pattern *pattern, size_t index,
+                       const struct pattern_word *words, size_t count, size_t at, size_t *end)
+{
+    for (; index < pattern->count; index++) {
+        const struct element *element = &pattern->elements[index];
+        if (element->kind == GAP) {
+            for (size_t to = at; to <= count && to <= at + GAP_MAX; to++)
+                if (match_from(pattern, index + 1, words, count, to, end)) return true;
+            return false;
+        }
+        size_t next = at;
+        bool matched = element_match(element, words, count, &next);
+        if (matched && element->optional && match_from(pattern, index + 1, words, count, next, end))
+            return true;
+        if (!matched && !element->optional) return false;
+        if (!element->optional) at = next;
+    }
+    *end = at;
+    return true;
+}
+
+bool pattern_match(const struct pattern *pattern, const struct pattern_word *words, size_t count,
+                   size_t at, size_t *end)
+{
+    return match_from(pattern, 0, words, count, at, end);
+}

@@ -1,0 +1,217 @@
+#include "common/vocabulary.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { MEND_LENGTH_MIN = 5, SWAP_LENGTH_MIN = 4, WORD_LENGTH_MAX = 32 };
+
+struct word {
+    char *text;
+    size_t len;
+    word_sets in, not_in;
+    bool trigger;
+};
+
+struct shape {
+    char *text;
+    size_t len;
+    bool open_start, open_end; /* letters may come before, after */
+    word_sets in, not_in;
+};
+
+struct vocabulary {
+    struct word *words; /* number 1 is words[0] */
+    size_t count, capacity;
+    uint32_t *slots; /* open addressing, word numbers; 0 is free */
+    size_t slot_count;
+    struct shape *shapes;
+    size_t shape_count, shape_capacity;
+    char *sets[VOCABULARY_SETS_MAX];
+    unsigned set_count;
+};
+
+struct vocabulary *vocabulary_new(void)
+{
+    struct vocabulary *vocabulary = xcalloc(1, sizeof *vocabulary);
+    vocabulary->slot_count = 1024;
+    vocabulary->slots = xcalloc(vocabulary->slot_count, sizeof *vocabulary->slots);
+    return vocabulary;
+}
+
+unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name)
+{
+    for (unsigned i = 0; i < vocabulary->set_count; i++)
+        if (slice_equal(slice_of(vocabulary->sets[i]), name)) return i;
+    assert(vocabulary->set_count < VOCABULARY_SETS_MAX);
+    vocabulary->sets[vocabulary->set_count] = xstrndup(name.ptr, name.len);
+    return vocabulary->set_count++;
+}
+
+/* FNV-1a */
+static uint32_t hash(struct slice word)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < word.len; i++) h = (h ^ (unsigned char)word.ptr[i]) * 16777619u;
+    return h;
+}
+
+/* The slot that holds the word, or the free one where it belongs. */
+static uint32_t *slot_of(const struct vocabulary *vocabulary, struct slice word)
+{
+    size_t at = hash(word);
+    for (;; at++) {
+        uint32_t *slot = &vocabulary->slots[at & (vocabulary->slot_count - 1)];
+        if (!*slot) return slot;
+        const struct word *held = &vocabulary->words[*slot - 1];
+        if (slice_equal((struct slice){held->text, held->len}, word)) return slot;
+    }
+}
+
+static void grow_slots(struct vocabulary *vocabulary)
+{
+    free(vocabulary->slots);
+    vocabulary->slot_count *= 2;
+    vocabulary->slots = xcalloc(vocabulary->slot_count, sizeof *vocabulary->slots);
+    for (uint32_t i = 0; i < vocabulary->count; i++) {
+        struct word *word = &vocabulary->words[i];
+        *slot_of(vocabulary, (struct slice){word->text, word->len}) = i + 1;
+    }
+}
+
+uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice text, bool trigger)
+{
+    assert(text.len);
+    if (vocabulary->count * 2 >= vocabulary->slot_count) grow_slots(vocabulary);
+    uint32_t *slot = slot_of(vocabulary, text);
+    if (!*slot) {
+        vocabulary->words = xgrow(vocabulary->words, &vocabulary->capacity, vocabulary->count + 1,
+                                  sizeof *vocabulary->words);
+        vocabulary->words[vocabulary->count] =
+            (struct word){.text = xstrndup(text.ptr, text.len), .len = text.len};
+        *slot = (uint32_t)++vocabulary->count;
+    }
+    vocabulary->words[*slot - 1].trigger |= trigger;
+    return *slot;
+}
+
+static void add_shape(struct vocabulary *vocabulary, struct shape shape)
+{
+    vocabulary->shapes = xgrow(vocabulary->shapes, &vocabulary->shape_capacity,
+                               vocabulary->shape_count + 1, sizeof *vocabulary->shapes);
+    vocabulary->shapes[vocabulary->shape_count++] = shape;
+}
+
+void vocabulary_put(struct vocabulary *vocabulary, unsigned set, struct slice item, bool trigger)
+{
+    bool out = item.ptr[0] == '!';
+    if (out) item = (struct slice){item.ptr + 1, item.len - 1};
+    assert(item.len);
+    word_sets in = out ? 0 : (word_sets)1 << set, not_in = out ? (word_sets)1 << set : 0;
+    bool open_start = item.ptr[0] == '-', open_end = item.ptr[item.len - 1] == '-';
+    if (open_start || open_end) {
+        struct slice text = {item.ptr + open_start, item.len - open_start - open_end};
+        add_shape(vocabulary, (struct shape){xstrndup(text.ptr, text.len), text.len, open_start,
+                                             open_end, in, not_in});
+        return;
+    }
+    uint32_t number = vocabulary_add(vocabulary, item, trigger && !out);
+    struct word *word = &vocabulary->words[number - 1];
+    word->in |= in;
+    word->not_in |= not_in;
+}
+
+/* Writes `word` to `out` with every run of three and more equal letters cut down to `keep`.
+ * False when nothing was cut. */
+static bool squeeze(struct slice word, size_t keep, char *out, size_t *len)
+{
+    bool cut = false;
+    *len = 0;
+    for (size_t i = 0; i < word.len;) {
+        size_t run = 1;
+        while (i + run < word.len && word.ptr[i + run] == word.ptr[i]) run++;
+        size_t kept = run >= 3 ? keep : run;
+        cut |= kept < run;
+        memset(out + *len, word.ptr[i], kept);
+        *len += kept;
+        i += run;
+    }
+    return cut;
+}
+
+uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word)
+{
+    uint32_t number = *slot_of(vocabulary, word);
+    if (number || word.len > WORD_LENGTH_MAX) return number;
+    char text[WORD_LENGTH_MAX];
+    size_t len;
+    for (size_t keep = 1; keep <= 2 && !number; keep++) {
+        if (!squeeze(word, keep, text, &len)) return 0;
+        number = *slot_of(vocabulary, (struct slice){text, len});
+    }
+    return number;
+}
+
+enum edit { EDIT_NONE, EDIT_SWAP, EDIT_LETTER };
+
+/* What one edit makes `a` and `b`, the remainders of two words behind their common beginning,
+ * equal. */
+static enum edit find_edit(struct slice a, struct slice b)
+{
+    if (a.len == b.len && a.len >= 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0])
+        return memcmp(a.ptr + 2, b.ptr + 2, a.len - 2) == 0 ? EDIT_SWAP : EDIT_NONE;
+    struct slice longer = a.len > b.len ? a : b, shorter = a.len > b.len ? b : a;
+    size_t skipped = a.len == b.len; /* a letter is other, not missing */
+    bool equal = memcmp(longer.ptr + 1, shorter.ptr + skipped, shorter.len - skipped) == 0;
+    return equal ? EDIT_LETTER : EDIT_NONE;
+}
+
+static enum edit compare_typo(struct slice typo, const struct word *word)
+{
+    if (typo.len + 1 < word->len || typo.len > word->len + 1) return EDIT_NONE;
+    size_t common = 0, limit = MIN(typo.len, word->len);
+    while (common < limit && typo.ptr[common] == word->text[common]) common++;
+    enum edit edit = find_edit((struct slice){typo.ptr + common, typo.len - common},
+                               (struct slice){word->text + common, word->len - common});
+    bool letter_counts = common > 0 && word->len >= MEND_LENGTH_MIN;
+    return edit == EDIT_LETTER && !letter_counts ? EDIT_NONE : edit;
+}
+
+uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice typo)
+{
+    uint32_t found = 0;
+    if (typo.len < SWAP_LENGTH_MIN) return 0;
+    for (uint32_t i = 0; i < vocabulary->count; i++) {
+        const struct word *word = &vocabulary->words[i];
+        if (!word->trigger || word->len < SWAP_LENGTH_MIN) continue;
+        if (word->text[0] != typo.ptr[0] && word->text[0] != typo.ptr[1]) continue;
+        enum edit edit = compare_typo(typo, word);
+        if (edit == EDIT_SWAP) return i + 1;
+        if (edit == EDIT_LETTER && !found) found = i + 1;
+    }
+    return found;
+}
+
+static bool has_shape(struct slice word, const struct shape *shape)
+{
+    if (word.len <= shape->len) return false;
+    bool starts = memcmp(word.ptr, shape->text, shape->len) == 0;
+    bool ends = memcmp(word.ptr + word.len - shape->len, shape->text, shape->len) == 0;
+    if (!shape->open_start) return starts;
+    if (!shape->open_end) return ends;
+    return memmem(word.ptr, word.len, shape->text, shape->len) != NULL;
+}
+
+word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, struct slice text)
+{
+    word_sets in = 0, not_in = 0;
+    for (size_t i = 0; i < vocabulary->shape_count; i++) {
+        const struct shape *shape = &vocabulary->shapes[i];
+        if (!has_shape(text, shape)) continue;
+        in |= shape->in;
+        not_in |= shape->not_in;
+    }
+    in &= ~not_in;
+    if (!number) return in;
+    const struct word *word = &vocabulary->words[number - 1];
+    return (in & ~word->not_in) | word->in; /* what is listed goes before the shape */
+}
