@@ -1,0 +1,101 @@
+#include "common/sha256.h"
+
+#include <stdio.h>
+
+/* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
+static const uint32_t round_constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t rotate(uint32_t word, unsigned by)
+{
+    return word >> by | word << (32 - by);
+}
+
+static uint32_t read_word(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void write_word(uint32_t word, uint8_t *to)
+{
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(word >> (24 - 8 * i));
+}
+
+static void expand(const uint8_t block[64], uint32_t w[64])
+{
+    for (int i = 0; i < 16; i++) w[i] = read_word(block + 4 * i);
+    for (int i = 16; i < 64; i++) {
+        uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
+        uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
+        w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+    }
+}
+
+static void compress(uint32_t state[8], const uint8_t block[64])
+{
+    uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    expand(block, w);
+    for (int i = 0; i < 64; i++) {
+        uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+        uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + round_constants[i] + w[i];
+        uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+        uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + t1;
+        d = c, c = b, b = a, a = t1 + t2;
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+void sha256_init(struct sha256 *sha)
+{
+    *sha = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                                     0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
+
+void sha256_add(struct sha256 *sha, struct slice bytes)
+{
+    while (bytes.len) {
+        size_t used = sha->bytes % sizeof(sha->block);
+        size_t taken = MIN(bytes.len, sizeof(sha->block) - used);
+        memcpy(sha->block + used, bytes.ptr, taken);
+        sha->bytes += taken;
+        bytes.ptr += taken;
+        bytes.len -= taken;
+        if (used + taken == sizeof(sha->block)) compress(sha->state, sha->block);
+    }
+}
+
+void sha256_add_field(struct sha256 *sha, struct slice bytes)
+{
+    uint8_t len[8];
+    write_word((uint32_t)((uint64_t)bytes.len >> 32), len);
+    write_word((uint32_t)bytes.len, len + 4);
+    sha256_add(sha, (struct slice){(const char *)len, sizeof(len)});
+    sha256_add(sha, bytes);
+}
+
+void sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES])
+{
+    static const char padding[64] = {(char)0x80};
+    uint64_t bits = sha->bytes * 8;
+    uint8_t len[8];
+    write_word((uint32_t)(bits >> 32), len);
+    write_word((uint32_t)bits, len + 4);
+    sha256_add(sha, (struct slice){padding, 1 + (119 - sha->bytes % 64) % 64});
+    sha256_add(sha, (struct slice){(const char *)len, sizeof(len)});
+    for (int i = 0; i < 8; i++) write_word(sha->state[i], digest + 4 * i);
+}
+
+void sha256_hex(const uint8_t digest[SHA256_BYTES], char hex[SHA256_HEX + 1])
+{
+    for (int i = 0; i < SHA256_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
