@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCK_BYTES 4000
-#define ALIGNMENT   alignof(max_align_t)
+#define BLOCK_BYTES_FIRST 480 /* most requests need little */
+#define BLOCK_BYTES_MAX   8000
+#define ALIGNMENT         alignof(max_align_t)
 
 struct arena_block {
     struct arena_block *next;
@@ -29,7 +30,8 @@ void *arena_alloc(struct arena *arena, size_t size)
         arena->used += size;
         return memory;
     }
-    arena->size = MAX(size, (size_t)BLOCK_BYTES);
+    arena->size = arena->block ? MIN(arena->size * 2, (size_t)BLOCK_BYTES_MAX) : BLOCK_BYTES_FIRST;
+    arena->size = MAX(arena->size, size);
     arena->used = size;
     return block_new(arena, arena->size);
 }

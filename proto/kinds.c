@@ -23,6 +23,11 @@ enum pool pool_find(struct slice name)
     return (enum pool)i;
 }
 
+enum pool pool_of_stage(char letter)
+{
+    return letter == 'E' ? POOL_EMBED : letter == 'R' ? POOL_RETRIEVE : POOL_GENERATE;
+}
+
 const struct kind_info *kind_info(enum kind kind)
 {
     return &kinds[kind];

@@ -14,6 +14,8 @@ enum pool { POOL_EMBED, POOL_RETRIEVE, POOL_GENERATE, POOL_COUNT };
 const char *pool_name(enum pool pool);
 /* The pool of that name, or POOL_COUNT. */
 enum pool pool_find(struct slice name);
+/* The pool of an itinerary's letter, 'E', 'R' or 'G'. */
+enum pool pool_of_stage(char letter);
 
 /* clang-format off */
 #define KIND_LIST(K) \
