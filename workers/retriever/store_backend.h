@@ -1,0 +1,25 @@
+/* What a database must offer to be a store: one table of functions a backend. */
+#ifndef MILLRACE_RETRIEVER_STORE_BACKEND_H
+#define MILLRACE_RETRIEVER_STORE_BACKEND_H
+
+#include "workers/retriever/store.h"
+
+struct store_backend {
+    const char *scheme; /* "sqlite:" */
+    err_t (*open)(struct event_base *base, const struct store_options *options, const char *path,
+                  struct store **store);
+    void (*close)(struct store *store);
+    err_t (*migrate)(const char *path, unsigned *from, unsigned *to);
+    void (*call)(struct store *store, struct store_call *call);
+    void (*refresh)(struct store *store, struct store_refresh *refresh);
+    void (*passages)(struct store *store, struct store_passages *passages);
+};
+
+/* A backend's own struct starts with this. */
+struct store {
+    const struct store_backend *backend;
+};
+
+extern const struct store_backend store_sqlite;
+
+#endif
