@@ -149,6 +149,18 @@ bool language_is_negation(const struct language *language, struct slice folded_w
     return is_in(language, folded_word, language->negation);
 }
 
+uint64_t language_set(const struct language *language, const char *name)
+{
+    unsigned set = vocabulary_find_set(language->vocabulary, slice_of(name));
+    return set < VOCABULARY_SETS_MAX ? (word_sets)1 << set : 0;
+}
+
+uint64_t language_word_sets(const struct language *language, struct slice word)
+{
+    uint32_t number = word.len ? vocabulary_find(language->vocabulary, word) : 0;
+    return vocabulary_sets(language->vocabulary, number, word);
+}
+
 static const char *find_phrase(const struct language *language, const char *key)
 {
     for (size_t i = 0; i < language->phrase_count; i++)

@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MEND_LENGTH_MIN = 5, SWAP_LENGTH_MIN = 4, WORD_LENGTH_MAX = 32 };
+/* The shortest words to mend, by the typo; shorter ones are too often another word. */
+enum { SWAP_LENGTH_MIN = 4, MISSING_LENGTH_MIN = 5, OTHER_LENGTH_MIN = 6 };
+enum { WORD_LENGTH_MAX = 32 };
 
 struct word {
     char *text;
@@ -38,10 +40,17 @@ struct vocabulary *vocabulary_new(void)
     return vocabulary;
 }
 
-unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name)
+unsigned vocabulary_find_set(const struct vocabulary *vocabulary, struct slice name)
 {
     for (unsigned i = 0; i < vocabulary->set_count; i++)
         if (slice_equal(slice_of(vocabulary->sets[i]), name)) return i;
+    return VOCABULARY_SETS_MAX;
+}
+
+unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name)
+{
+    unsigned set = vocabulary_find_set(vocabulary, name);
+    if (set < VOCABULARY_SETS_MAX) return set;
     assert(vocabulary->set_count < VOCABULARY_SETS_MAX);
     vocabulary->sets[vocabulary->set_count] = xstrndup(name.ptr, name.len);
     return vocabulary->set_count++;
@@ -153,15 +162,15 @@ uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word)
 
 enum edit { EDIT_NONE, EDIT_SWAP, EDIT_LETTER };
 
-/* What one edit makes `a` and `b`, the remainders of two words behind their common beginning,
- * equal. */
+/* Whether one swap, or one letter more, less or other, makes equal what follows two words' common
+ * beginning. */
 static enum edit find_edit(struct slice a, struct slice b)
 {
     if (a.len == b.len && a.len >= 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0])
         return memcmp(a.ptr + 2, b.ptr + 2, a.len - 2) == 0 ? EDIT_SWAP : EDIT_NONE;
     struct slice longer = a.len > b.len ? a : b, shorter = a.len > b.len ? b : a;
-    size_t skipped = a.len == b.len; /* a letter is other, not missing */
-    bool equal = memcmp(longer.ptr + 1, shorter.ptr + skipped, shorter.len - skipped) == 0;
+    size_t other = a.len == b.len;
+    bool equal = memcmp(longer.ptr + 1, shorter.ptr + other, shorter.len - other) == 0;
     return equal ? EDIT_LETTER : EDIT_NONE;
 }
 
@@ -172,8 +181,9 @@ static enum edit compare_typo(struct slice typo, const struct word *word)
     while (common < limit && typo.ptr[common] == word->text[common]) common++;
     enum edit edit = find_edit((struct slice){typo.ptr + common, typo.len - common},
                                (struct slice){word->text + common, word->len - common});
-    bool letter_counts = common > 0 && word->len >= MEND_LENGTH_MIN;
-    return edit == EDIT_LETTER && !letter_counts ? EDIT_NONE : edit;
+    size_t length_min = typo.len == word->len ? OTHER_LENGTH_MIN : MISSING_LENGTH_MIN;
+    if (edit == EDIT_LETTER && (common == 0 || word->len < length_min)) return EDIT_NONE;
+    return edit;
 }
 
 uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice typo)

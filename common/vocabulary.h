@@ -15,6 +15,8 @@ struct vocabulary;
 struct vocabulary *vocabulary_new(void) MUST_USE;
 /* The number of the set with that name, made when new. */
 unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name);
+/* The number of the set with that name, or VOCABULARY_SETS_MAX. */
+unsigned vocabulary_find_set(const struct vocabulary *vocabulary, struct slice name);
 /* The number of a word, added when new; never 0. A trigger is a word that typos are mended to. */
 uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice word, bool trigger);
 /* Adds an item, a word or a shape, to a set. */
@@ -22,9 +24,9 @@ void vocabulary_put(struct vocabulary *vocabulary, unsigned set, struct slice it
 
 /* The number of a known word, or 0. Letters held down ("holaaa") count as one. */
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word);
-/* The trigger that `word`, which is no known word, was probably meant to be, or 0: one letter more,
- * less or other in a trigger of five letters and more, or, before that, two neighbours swapped in
- * one of four and more. The first letter is right, or swapped. */
+/* The trigger that `word`, which is no known word, was probably meant to be, or 0: two neighbours
+ * swapped in a trigger of four letters and more, else a letter more or less in one of five, or an
+ * other in one of six. The first letter is right, or swapped. */
 uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice word);
 /* The sets of a word by its number (0: unknown) and its shape. */
 word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, struct slice word);
