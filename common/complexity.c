@@ -7,7 +7,7 @@
 #include "common/language_file.h"
 #include "common/tokens.h"
 
-enum { SHORT_WORDS_MAX = 6 }; /* words without a known pattern that still ask for one thing */
+enum { SHORT_WORDS_MAX = 8 }; /* words without a known pattern that still ask for one thing */
 
 static const struct complexity_profile profiles[COMPLEXITY_COUNT] = {
     [COMPLEXITY_TRIVIAL] = {"trivial", 0, 500},
@@ -53,15 +53,17 @@ struct verdict {
     size_t questions; /* sentences that ask something */
 };
 
+/* What a capitalised word inside a sentence looks like means nothing: it is a name. */
 static struct pattern_word see_word(const struct language *language, const struct token *token)
 {
-    struct pattern_word word = {.clause = token->clause};
-    if (token->capital && !token->clause) word.sets |= language->capital;
+    const struct vocabulary *vocabulary = language->vocabulary;
+    bool capital = token->capital && !token->clause;
+    struct pattern_word word = {.clause = token->clause, .sets = capital ? language->capital : 0};
     if (token->name) return word;
-    word.number = vocabulary_find(language->vocabulary, token->word);
-    if (!word.number && !word.sets)
-        word.number = vocabulary_mend(language->vocabulary, token->word);
-    word.sets |= vocabulary_sets(language->vocabulary, word.number, token->word);
+    word.number = vocabulary_find(vocabulary, token->word);
+    if (!word.number && capital) return word;
+    if (!word.number) word.number = vocabulary_mend(vocabulary, token->word);
+    word.sets |= vocabulary_sets(vocabulary, word.number, token->word);
     return word;
 }
 

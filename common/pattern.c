@@ -35,6 +35,7 @@ static bool parse_choices(struct slice text, struct vocabulary *vocabulary, stru
     while (text.len) {
         struct slice choice = take_part(&text, '/');
         if (!choice.len || element->choice_count == CHOICES_MAX) return false;
+        if (choice.len == 1 && strchr("_*^", choice.ptr[0])) return false;
         if (slice_equal(choice, SLICE("$")))
             element->or_end = true;
         else if (choice.ptr[0] == '@')

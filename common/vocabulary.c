@@ -181,9 +181,10 @@ static enum edit compare_typo(struct slice typo, const struct word *word)
     while (common < limit && typo.ptr[common] == word->text[common]) common++;
     enum edit edit = find_edit((struct slice){typo.ptr + common, typo.len - common},
                                (struct slice){word->text + common, word->len - common});
+    if (edit != EDIT_LETTER) return edit;
     size_t length_min = typo.len == word->len ? OTHER_LENGTH_MIN : MISSING_LENGTH_MIN;
-    if (edit == EDIT_LETTER && (common == 0 || word->len < length_min)) return EDIT_NONE;
-    return edit;
+    bool ending = common + 1 >= MAX(typo.len, word->len); /* "project" is no typo of "projects" */
+    return common == 0 || ending || word->len < length_min ? EDIT_NONE : edit;
 }
 
 uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice typo)

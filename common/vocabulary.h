@@ -26,7 +26,7 @@ void vocabulary_put(struct vocabulary *vocabulary, unsigned set, struct slice it
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word);
 /* The trigger that `word`, which is no known word, was probably meant to be, or 0: two neighbours
  * swapped in a trigger of four letters and more, else a letter more or less in one of five, or an
- * other in one of six. The first letter is right, or swapped. */
+ * other in one of six. The first letter is right, or swapped; endings are no typos. */
 uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice word);
 /* The sets of a word by its number (0: unknown) and its shape. */
 word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, struct slice word);
