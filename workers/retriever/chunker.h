@@ -5,6 +5,9 @@
 
 #include "workers/retriever/document.h"
 
+/* No chunk is longer, whatever the document. */
+enum { CHUNK_CHARACTERS_MAX = 1500 };
+
 struct chunk {
     size_t start, end;    /* bytes of the document's text */
     struct slice text;    /* that stretch */
@@ -12,7 +15,8 @@ struct chunk {
     const char *language; /* code of the language it is written in: a string that lives on */
 };
 
-/* Calls `each` for every chunk in order; slices are valid during the call. */
+/* Calls `each` for every chunk in order; slices are valid during the call. Every block's text is in
+ * some chunk. */
 void chunk_document(const struct parsed_document *document,
                     void (*each)(void *context, const struct chunk *chunk), void *context);
 

@@ -6,11 +6,12 @@
 #include "common/errors.h"
 
 /* A stretch of the text that belongs together: a heading, a paragraph, a list item, a code block, a
- * table row. Blocks are in order and do not overlap. */
+ * table row. Blocks are in order, not empty, and do not overlap. */
 struct block {
-    size_t start, end; /* bytes of the text */
+    size_t start, end; /* bytes of the text, white space at both ends left out */
     unsigned level;    /* 1..6 for a heading, 0 for anything else */
-    bool code;         /* not to be cut at sentences */
+    bool code;         /* to be cut at lines, not at sentences */
+    bool lead; /* introduces the next block, which means little without it: a term, "such as:" */
 };
 
 struct parsed_document {
@@ -18,6 +19,7 @@ struct parsed_document {
     struct buffer title; /* what the document calls itself; may be empty */
     struct block *blocks;
     size_t count;
+    size_t capacity; /* of `blocks` */
 };
 
 /* `format` is "text", "markdown" or "html". ERR_DOCUMENT_EMPTY, ERR_DOCUMENT_BINARY (NUL bytes or
