@@ -1,0 +1,72 @@
+#include "deploy/cli/environment.h"
+
+#include <stdlib.h>
+
+/* What is no setting of ours, or not yet, and who gets it. Names as the providers' own clients read
+ * them. */
+static const struct grant {
+    const char *name;
+    unsigned processes;
+} grants[] = {
+    {"PATH", OF_ALL},
+    {"HOME", OF_ALL},
+    {"LANG", OF_ALL},
+    {"LC_ALL", OF_ALL},
+    {"TZ", OF_ALL},
+    {"TMPDIR", OF_ALL},
+    {"ASAN_OPTIONS", OF_ALL},
+    {"LSAN_OPTIONS", OF_ALL},
+    {"UBSAN_OPTIONS", OF_ALL},
+    {"REDIS_URL", OF_GATEWAY},
+    {"AGENT_KMS_KEY", OF_GENERATOR},
+    {"OPENAI_API_KEY", OF_GENERATOR},
+    {"OPENAI_BASE_URL", OF_GENERATOR},
+    {"MISTRAL_API_KEY", OF_GENERATOR},
+    {"MISTRAL_BASE_URL", OF_GENERATOR},
+    {"ANTHROPIC_API_KEY", OF_GENERATOR},
+    {"ANTHROPIC_BASE_URL", OF_GENERATOR},
+    {"HTTPS_PROXY", OF_GENERATOR},
+    {"https_proxy", OF_GENERATOR},
+    {"NO_PROXY", OF_GENERATOR},
+    {"no_proxy", OF_GENERATOR},
+    {"SSL_CERT_FILE", OF_GENERATOR},
+    {"SSL_CERT_DIR", OF_GENERATOR},
+};
+
+static struct slice name_of(const char *entry)
+{
+    return (struct slice){entry, strcspn(entry, "=")};
+}
+
+static bool may_see(enum settings_of process, struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(grants); i++)
+        if (slice_equal(slice_of(grants[i].name), name)) return grants[i].processes & process;
+    return settings_reads(process, name);
+}
+
+static bool is_set(char *const *entries, struct slice name)
+{
+    for (; *entries; entries++)
+        if (slice_equal(name_of(*entries), name)) return true;
+    return false;
+}
+
+static size_t count_of(char *const *entries)
+{
+    size_t count = 0;
+    while (entries[count]) count++;
+    return count;
+}
+
+char **environment_for(enum settings_of process, char *const *own, char *const *all)
+{
+    char **chosen = xcalloc(count_of(own) + count_of(all) + 1, sizeof(*chosen));
+    size_t count = 0;
+    for (char *const *entry = own; *entry; entry++)
+        if (may_see(process, name_of(*entry))) chosen[count++] = *entry;
+    for (char *const *entry = all; *entry; entry++)
+        if (may_see(process, name_of(*entry)) && !is_set(own, name_of(*entry)))
+            chosen[count++] = *entry;
+    return chosen;
+}

@@ -1,0 +1,107 @@
+# Shell functions that deploy/ and tests/ share. Sourced by POSIX sh; expects ROOT, the project's
+# folder. Everything that is said goes to standard error: standard output belongs to the callers.
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+# absolute PATH: as seen from the caller's folder, whether it exists or not.
+absolute() {
+    case $1 in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s\n' "$(pwd)/$1" ;;
+    esac
+}
+
+# ---- packages: deploy/packages says what, these say whether and how ----
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+is_known_to_apt() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+}
+
+# missing_packages GROUP...: a line for each that is not installed, with its other names.
+missing_packages() {
+    for group in "$@"; do
+        sed -n "s/^$group  *//p" "$ROOT/deploy/packages"
+    done | while read -r names; do
+        for name in $names; do
+            if [ "$name" != "|" ] && is_installed "$name"; then continue 2; fi
+        done
+        printf '%s\n' "$names"
+    done
+}
+
+# chosen_packages: of each line of names on standard input the one that this Debian has.
+chosen_packages() {
+    while read -r names; do
+        first=${names%% *}
+        for name in $names; do
+            if [ "$name" != "|" ] && is_known_to_apt "$name"; then first=$name && break; fi
+        done
+        printf '%s ' "$first"
+    done
+}
+
+# as_root COMMAND...: as it is for root, else through sudo. Status 127: there is no sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        return 127
+    fi
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" \
+        </dev/null >&2
+}
+
+# What apt itself says an installation takes: "Need to get 12 MB ... 40 MB of additional space".
+apt_figures() {
+    LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2>/dev/null |
+        grep -E '^(Need to get|After this operation)' | tr '\n' ' '
+}
+
+# install_packages GROUP...: those that are missing, and nothing at all when none is.
+install_packages() {
+    missing=$(missing_packages "$@")
+    if [ -z "$missing" ]; then return; fi
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        say "Packages are missing, and installing them needs root. Run this as root, then again $0:"
+        fail "apt-get update && apt-get install --no-install-recommends -y $(printf '%s\n' "$missing" | chosen_packages)"
+    fi
+    say "Reading apt's package lists (some seconds) ..."
+    apt_get update || say "apt-get update failed; going on with the lists that are there"
+    chosen=$(printf '%s\n' "$missing" | chosen_packages)
+    # shellcheck disable=SC2086 # a list of names
+    say "Installing $chosen- $(apt_figures $chosen)- this can take some minutes ..."
+    # shellcheck disable=SC2086
+    apt_get install --no-install-recommends -y $chosen ||
+        fail "installing failed. As root: apt-get update && apt-get install --no-install-recommends -y $chosen"
+}
+
+# ---- building ----
+
+# build_tree PRESET FOLDER: configures what is new, builds what has changed, says so when it may take long.
+build_tree() {
+    if [ ! -e "$2/CMakeCache.txt" ]; then
+        say "Building into $(basename "$2") (the first time takes a minute or two) ..."
+        generator=$(command -v ninja >/dev/null && echo Ninja || echo 'Unix Makefiles')
+        (cd "$ROOT" && cmake --preset "$1" -B "$2" -G "$generator" >"$2.log" 2>&1) || {
+            cat "$2.log" >&2
+            rm -rf "$2/CMakeCache.txt" "$2/CMakeFiles"
+            fail "cmake could not configure $2"
+        }
+        rm -f "$2.log"
+    fi
+    cmake --build "$2" --parallel "${JOBS:-$(nproc)}" >&2 || fail "the build of $2 failed"
+}
