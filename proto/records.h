@@ -220,4 +220,8 @@
 RECORD_LIST(RECORD_DECLARE)
 #undef RECORD_DECLARE
 
+/* Copies the fields whose `present` bit is set in `from`, as an update means them; what they point at
+ * is shared. */
+void record_merge(const struct record_type *type, void *into, const void *from);
+
 #endif
