@@ -74,6 +74,9 @@ void job_set_frame(struct job *job, enum job_frame frame, struct slice bytes);
 /* Who writes this answer, "provider/model": told before the first token, so that after a death the
  * same one may go on from what the client has. Copied. */
 void job_set_author(struct job *job, const char *author);
+/* The tokens to come go on behind JOB_PREFIX: the first one starts at byte job_resume_from. Only
+ * for the author that job_prefix_by names; without this call an answer starts at byte 0. */
+void job_continue(struct job *job);
 /* Sends a piece of the answer (copied; UTF-8, cut anywhere between code points). The runtime keeps
  * it until the gateway has it. False when the window is full: what was given is kept and sent, but
  * the pool should wait for `writable` before it makes more. */

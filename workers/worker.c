@@ -1,0 +1,242 @@
+#include "workers/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "workers/worker_state.h"
+
+#define WORKER_TICK_MS 20
+
+/* --- what pools may ask --- */
+
+struct event_base *worker_base(const struct worker *worker)
+{
+    return worker->base;
+}
+
+const struct settings *worker_settings(const struct worker *worker)
+{
+    return &worker->settings;
+}
+
+void worker_serves(struct worker *worker, const char *serves)
+{
+    free(worker->serves);
+    worker->serves = xstrdup(serves);
+}
+
+/* Kept for the heartbeats, so that a lost announcement is made good; the oldest is overwritten. */
+static void remember_version(struct worker *worker, const char *kind, uint64_t id, uint64_t version)
+{
+    size_t i = 0;
+    while (i < worker->version_count &&
+           (worker->versions[i].id != id || strcmp(worker->version_kinds[i], kind)))
+        i++;
+    if (i == VERSIONS_KEPT)
+        i = (size_t)(version % VERSIONS_KEPT);
+    else if (i == worker->version_count)
+        worker->version_count++;
+    snprintf(worker->version_kinds[i], sizeof(worker->version_kinds[i]), "%s", kind);
+    worker->versions[i] = (struct version_of){
+        .kind = slice_of(worker->version_kinds[i]), .id = id, .version = version};
+}
+
+void worker_announce(struct worker *worker, const char *kind, uint64_t id, uint64_t version)
+{
+    struct message message = {.type = MESSAGE_VERSION};
+    remember_version(worker, kind, id, version);
+    message.version =
+        (struct version_message){.kind = slice_of(kind), .id = id, .version = version};
+    for (struct session *session = worker->sessions; session; session = session->next)
+        if (session->state == SESSION_SERVING) session_send(session, &message, NULL, 0);
+}
+
+void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_id)
+{
+    struct message message = {.type = MESSAGE_PENDING};
+    message.pending = (struct pending_message){.kind = slice_of(kind), .portfolio = portfolio_id};
+    for (struct session *session = worker->sessions; session; session = session->next)
+        if (session->state == SESSION_SERVING) session_send(session, &message, NULL, 0);
+}
+
+/* --- the loop's turn --- */
+
+static void on_flush(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *worker = context;
+    (void)fd, (void)what;
+    jobs_start(worker);
+    for (struct session *session = worker->sessions; session; session = session->next)
+        session_flush(session);
+}
+
+void worker_flush_soon(struct worker *worker)
+{
+    event_active(worker->flush, 0, 0);
+}
+
+static struct session **session_at(struct worker *worker, const struct gateway_address *address)
+{
+    struct session **at = &worker->sessions;
+    while (*at && (strcmp((*at)->host, address->host) || (*at)->port != address->port))
+        at = &(*at)->next;
+    return at;
+}
+
+/* New addresses get a session; one that is listed no more is not opened again once it has ended. */
+static void on_gateways(void *context, const struct gateway_address *addresses, size_t count)
+{
+    struct worker *worker = context;
+    for (struct session *session = worker->sessions; session; session = session->next)
+        session->listed = false;
+    for (size_t i = 0; i < count; i++) {
+        struct session **at = session_at(worker, &addresses[i]);
+        if (!*at) *at = session_new(worker, addresses[i].host, addresses[i].port);
+        (*at)->listed = true;
+    }
+}
+
+/* Sessions that have ended and are listed no more. */
+static void forget_sessions(struct worker *worker)
+{
+    struct session **at = &worker->sessions;
+    while (*at) {
+        struct session *session = *at;
+        bool gone = !session->listed &&
+                    (session->state == SESSION_CLOSED || session->state == SESSION_OPENING);
+        if (!gone) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        session_free(&session);
+    }
+}
+
+/* --- drain --- */
+
+static bool drained(const struct worker *worker)
+{
+    return !worker->active.count && !worker->lingering.count;
+}
+
+static void say_bye(struct worker *worker)
+{
+    for (struct session *session = worker->sessions; session; session = session->next)
+        if (session->state == SESSION_SERVING) session_send_simple(session, MESSAGE_BYE);
+    event_base_loopbreak(worker->base);
+}
+
+static void drain_tick(struct worker *worker, uint64_t now_ms)
+{
+    bool late = now_ms - worker->drain_ms > worker->settings.drain_timeout_ms;
+    if (late && !drained(worker))
+        log_warn("drain timed out with jobs=%zu streams=%zu", worker->active.count,
+                 worker->lingering.count);
+    if (late || drained(worker)) say_bye(worker);
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *context)
+{
+    struct worker *worker = context;
+    (void)what;
+    if (worker->draining) _exit(1); /* asked twice: at once */
+    log_info("draining signal=%d jobs=%zu", (int)signal, worker->active.count);
+    worker->draining = true;
+    worker->drain_ms = clock_ms();
+    for (struct session *session = worker->sessions; session; session = session->next)
+        if (session->state == SESSION_SERVING) session_send_simple(session, MESSAGE_DRAIN);
+}
+
+/* A process that stood still must not take the gateways' silence for death. */
+static uint64_t lateness_ms(struct worker *worker, uint64_t now_ms)
+{
+    uint64_t since = worker->tick_ms ? now_ms - worker->tick_ms : 0;
+    worker->tick_ms = now_ms;
+    return since > 5 * WORKER_TICK_MS ? since - WORKER_TICK_MS : 0;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *worker = context;
+    uint64_t now_ms = clock_ms();
+    uint64_t late_ms = lateness_ms(worker, now_ms);
+    (void)fd, (void)what;
+    for (struct session *session = worker->sessions; session; session = session->next)
+        session_tick(session, late_ms, now_ms);
+    forget_sessions(worker);
+    if (worker->draining) drain_tick(worker, now_ms);
+}
+
+/* --- the process --- */
+
+static void make_boot_id(struct worker *worker)
+{
+    uint64_t id;
+    while (getrandom(&id, sizeof(id), 0) != sizeof(id)) continue;
+    snprintf(worker->boot_id, sizeof(worker->boot_id), "%016llx", (unsigned long long)id);
+}
+
+static void watch_signals(struct worker *worker)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        event_add(event_new(worker->base, signals[i], EV_SIGNAL | EV_PERSIST, on_signal, worker),
+                  NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void start_tick(struct worker *worker)
+{
+    const struct timeval interval = {.tv_usec = WORKER_TICK_MS * 1000};
+    worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
+    worker->flush = event_new(worker->base, -1, 0, on_flush, worker);
+    event_add(worker->tick, &interval);
+}
+
+static void worker_close(struct worker *worker)
+{
+    gateways_destroy(&worker->gateways);
+    if (worker->pool->close) worker->pool->close(worker->pool_context);
+    while (worker->sessions) {
+        struct session *session = worker->sessions;
+        worker->sessions = session->next;
+        session_free(&session);
+    }
+    zmq_ctx_term(worker->zmq);
+    log_info("stopped");
+}
+
+int worker_main(const struct worker_pool *pool, int argc, char **argv)
+{
+    static const char *const programs[POOL_COUNT] = {
+        [POOL_EMBED] = "millrace-embedder",
+        [POOL_RETRIEVE] = "millrace-retriever",
+        [POOL_GENERATE] = "millrace-generator",
+    };
+    static struct worker worker;
+    const char *program = programs[pool->pool];
+    if (settings_load(pool->settings, program, argc, argv, &worker.settings, NULL)) return 2;
+    if (!*worker.settings.name) worker.settings.name = program + strlen("millrace-");
+    log_open(worker.settings.name, worker.settings.log_level);
+    worker.pool = pool;
+    worker.base = event_base_new();
+    worker.zmq = zmq_ctx_new();
+    worker.serves = xstrdup("");
+    make_boot_id(&worker);
+    watch_signals(&worker);
+    start_tick(&worker);
+    if (pool->open(&worker, &worker.pool_context)) return 1;
+    if (gateways_new(worker.base, worker.settings.gateways, on_gateways, &worker, &worker.gateways))
+        return 2;
+    log_info("up pool=%s slots=%llu gateways=%s", pool_name(pool->pool),
+             (unsigned long long)worker.settings.slots, worker.settings.gateways);
+    event_base_dispatch(worker.base);
+    worker_close(&worker);
+    return 0;
+}
