@@ -176,6 +176,7 @@ struct language *language_parse(const char *code, const char *text)
         fprintf(stderr, "languages/%s.lang:%zu: malformed\n", code, number);
         abort();
     }
+    vocabulary_seal(language->vocabulary);
     language->stop = set_bit(language, "stop");
     language->negation = set_bit(language, "negation");
     language->typical = set_bit(language, "typical");

@@ -1,6 +1,7 @@
 #include "common/vocabulary.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 /* The shortest words to mend, by the typo; shorter ones are too often another word. */
@@ -30,6 +31,9 @@ struct vocabulary {
     size_t shape_count, shape_capacity;
     char *sets[VOCABULARY_SETS_MAX];
     unsigned set_count;
+    uint32_t *triggers; /* made by vocabulary_seal(): word numbers, in order of the first letter */
+    size_t trigger_count;
+    uint32_t first_trigger[UCHAR_MAX + 2]; /* by first letter: where its triggers begin */
 };
 
 struct vocabulary *vocabulary_new(void)
@@ -187,18 +191,29 @@ static enum edit compare_typo(struct slice typo, const struct word *word)
     return common == 0 || ending || word->len < length_min ? EDIT_NONE : edit;
 }
 
+/* Looks among the triggers with one first letter. */
+static enum edit find_trigger(const struct vocabulary *vocabulary, struct slice typo,
+                              unsigned char letter, uint32_t *found)
+{
+    enum edit best = EDIT_NONE;
+    for (uint32_t i = vocabulary->first_trigger[letter];
+         i < vocabulary->first_trigger[letter + 1] && best != EDIT_SWAP; i++) {
+        uint32_t number = vocabulary->triggers[i];
+        enum edit edit = compare_typo(typo, &vocabulary->words[number - 1]);
+        if (edit == EDIT_NONE || edit == best) continue;
+        best = edit;
+        *found = number;
+    }
+    return best;
+}
+
 uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice typo)
 {
     uint32_t found = 0;
     if (typo.len < SWAP_LENGTH_MIN) return 0;
-    for (uint32_t i = 0; i < vocabulary->count; i++) {
-        const struct word *word = &vocabulary->words[i];
-        if (!word->trigger || word->len < SWAP_LENGTH_MIN) continue;
-        if (word->text[0] != typo.ptr[0] && word->text[0] != typo.ptr[1]) continue;
-        enum edit edit = compare_typo(typo, word);
-        if (edit == EDIT_SWAP) return i + 1;
-        if (edit == EDIT_LETTER && !found) found = i + 1;
-    }
+    unsigned char first = (unsigned char)typo.ptr[0], second = (unsigned char)typo.ptr[1];
+    if (find_trigger(vocabulary, typo, first, &found) == EDIT_NONE && second != first)
+        find_trigger(vocabulary, typo, second, &found);
     return found;
 }
 
@@ -212,7 +227,7 @@ static bool has_shape(struct slice word, const struct shape *shape)
     return memmem(word.ptr, word.len, shape->text, shape->len) != NULL;
 }
 
-word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, struct slice text)
+static word_sets sets_by_shape(const struct vocabulary *vocabulary, struct slice text)
 {
     word_sets in = 0, not_in = 0;
     for (size_t i = 0; i < vocabulary->shape_count; i++) {
@@ -221,8 +236,37 @@ word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, 
         in |= shape->in;
         not_in |= shape->not_in;
     }
-    in &= ~not_in;
-    if (!number) return in;
-    const struct word *word = &vocabulary->words[number - 1];
-    return (in & ~word->not_in) | word->in; /* what is listed goes before the shape */
+    return in & ~not_in;
+}
+
+word_sets vocabulary_sets(const struct vocabulary *vocabulary, uint32_t number, struct slice text)
+{
+    return number ? vocabulary->words[number - 1].in : sets_by_shape(vocabulary, text);
+}
+
+static bool is_mendable(const struct word *word, unsigned char letter)
+{
+    return word->trigger && word->len >= SWAP_LENGTH_MIN && (unsigned char)word->text[0] == letter;
+}
+
+static void index_triggers(struct vocabulary *vocabulary)
+{
+    vocabulary->triggers = xcalloc(vocabulary->count, sizeof *vocabulary->triggers);
+    for (unsigned letter = 0; letter <= UCHAR_MAX; letter++) {
+        vocabulary->first_trigger[letter] = (uint32_t)vocabulary->trigger_count;
+        for (uint32_t i = 0; i < vocabulary->count; i++)
+            if (is_mendable(&vocabulary->words[i], (unsigned char)letter))
+                vocabulary->triggers[vocabulary->trigger_count++] = i + 1;
+    }
+    vocabulary->first_trigger[UCHAR_MAX + 1] = (uint32_t)vocabulary->trigger_count;
+}
+
+void vocabulary_seal(struct vocabulary *vocabulary)
+{
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        struct word *word = &vocabulary->words[i]; /* what is listed goes before the shape */
+        struct slice text = {word->text, word->len};
+        word->in |= sets_by_shape(vocabulary, text) & ~word->not_in;
+    }
+    index_triggers(vocabulary);
 }

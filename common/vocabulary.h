@@ -22,6 +22,9 @@ uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice word, bool t
 /* Adds an item, a word or a shape, to a set. */
 void vocabulary_put(struct vocabulary *vocabulary, unsigned set, struct slice item, bool trigger);
 
+/* Ends the building; what follows is only for a sealed vocabulary. */
+void vocabulary_seal(struct vocabulary *vocabulary);
+
 /* The number of a known word, or 0. Letters held down ("holaaa") count as one. */
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word);
 /* The trigger that `word`, which is no known word, was probably meant to be, or 0: two neighbours
