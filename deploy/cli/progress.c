@@ -74,7 +74,7 @@ void progress_format(const struct progress *progress, size_t done, uint64_t byte
                         (double)bytes / 1e6 / seconds);
     snprintf(figures + len, sizeof(figures) - (size_t)len, ", %s left", share > 0 ? left : "?");
     size_t used = strlen(progress->what) + 1 + strlen(figures) + 3;
-    if (bar) format_bar(share, width > used ? width - used : 0, drawing, sizeof(drawing));
+    if (bar) format_bar(share, width > used ? width - used - 1 : 0, drawing, sizeof(drawing));
     snprintf(out, size, "%s %s%s", progress->what, drawing, figures);
     if (strlen(out) >= width && width < size) out[width ? width - 1 : 0] = '\0';
 }
