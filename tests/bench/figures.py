@@ -98,7 +98,7 @@ def path(bench):
         one = ("--portfolio", portfolio, "--count", 400)
         bench.load(system, "closed", *one)  # the resident index is loaded, pages are warm
         rounds = [measure_path(bench, system, one) for _ in range(bench.runs)]
-    floors, full, trivial = zip(*rounds)
+    floors, full, trivial, lanes = zip(*rounds)
     round_trip = [f["zmq_p50_us"] for f in floors]
     rows = [Row("R: ROUTER/DEALER round trip, p50", "µs", round_trip,
                 floor_name="socket pair", floors=[f["pair_p50_us"] for f in floors])]
@@ -110,12 +110,19 @@ def path(bench):
                         floor_name="R", floors=round_trip))
         rows.append(Row(f"whole stream, recorded, {name}, p50", "µs",
                         [r["total_p50_us"] for r in results], floor_name="R", floors=round_trip))
+    for name, stages in (("trivial", 1), ("full", 3)):
+        rows.append(Row(f"first text over the lanes alone, {stages} stage{'s'[:stages - 1]}, p50", "µs",
+                        [r[f"{name}_first_p50_us"] for r in lanes],
+                        floor_name="R", floors=round_trip))
+        rows.append(Row(f"jobs over the lanes alone, {stages} stage{'s'[:stages - 1]}", "/s",
+                        [r[f"{name}_per_s"] for r in lanes]))
     return rows
 
 
 def measure_path(bench, system, one):
     return (bench.program("bench_floor", 10000), bench.load(system, "closed", *one),
-            bench.load(system, "closed", "--count", 400, greeting=True))
+            bench.load(system, "closed", "--count", 400, greeting=True),
+            bench.program("bench_lanes", 1))
 
 
 # --- answers a second ---
