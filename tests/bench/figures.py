@@ -135,7 +135,7 @@ def throughput(bench):
         common = ("--clients", CLIENTS, "--portfolio", portfolio)
         bench.load(system, "closed", *common, "--seconds", 2)
         rounds = [measure_throughput(bench, system, common) for _ in range(bench.runs)]
-        sync = sync_us(system.folder)
+        sync = sync_us(system.data)
     rows = []
     for index, name in ((0, "/chat"), (1, "/chat/stream")):
         results = [r[index] for r in rounds]
@@ -198,7 +198,7 @@ def ingestion(bench):
                    for name, used in system.cpu_s().items()}
             rates.append(done["chunks"] / done["seconds"])
             posted.append(done["chunks"] / done["posted_s"])
-            syncs.append(sync_us(system.folder))
+            syncs.append(sync_us(system.data))
     notes = [f"{done['documents']} documents, {done['chunks']} chunks a run; CPU a chunk, last run: " +
              ", ".join(f"{name} {us:.0f} µs" for name, us in cpu.items()),
              f"the disk syncs 4 KiB in {statistics.median(syncs):.0f} µs"]
@@ -276,8 +276,8 @@ def streams(bench):
 def measure_streams(bench):
     with PrivateSystem(bench.bin, pools=("embedder", "retriever")) as system:
         worker = pathlib.Path(__file__).with_name("hold_worker.py")
-        system.run("hold", ["/usr/bin/python3", worker, system.lanes_port, STREAMS + 100])
-        system.wait(lambda: system.call("GET", "/readyz")[0] == 200, "readiness")
+        system.add("hold", ["/usr/bin/python3", worker, system.lanes_port, STREAMS + 100])
+        system.wait_ready()
         system.need_agent()
         before = system.resident_kb("gateway")
         command = [bench.bin / "bench_load", "open", "--port", system.port, "--clients", STREAMS,

@@ -12,7 +12,7 @@ PATIENCE_S = 120
 
 
 def new_portfolio(system, name):
-    return system.need("POST", "/api/portfolios", {"name": name})["id"]
+    return system.good("POST", "/api/portfolios", {"name": name})["id"]
 
 
 def batches(documents):
@@ -74,7 +74,7 @@ class Ingestion:
         posted_s = time.monotonic() - self.start_s
         self.wait_for_vectors()
         seconds = time.monotonic() - self.start_s
-        portfolio = self.system.need("GET", f"/api/portfolios/{self.portfolio}")
+        portfolio = self.system.good("GET", f"/api/portfolios/{self.portfolio}")
         return {"chunks": portfolio["chunks"], "documents": portfolio["documents"],
                 "posted_s": posted_s, "seconds": seconds}
 
@@ -84,7 +84,7 @@ class Ingestion:
         after, deadline = 0, time.monotonic() + PATIENCE_S
         path = f"/api/portfolios/{self.portfolio}/documents?limit=100&after="
         while time.monotonic() < deadline:
-            page = self.system.need("GET", path + str(after))["data"]
+            page = self.system.good("GET", path + str(after))["data"]
             failed = [d for d in page if d["status"] == "failed"]
             if failed:
                 raise RuntimeError(f"a document failed: {failed[0].get('error')}")
