@@ -7,7 +7,9 @@
 #include "common/language_file.h"
 #include "common/tokens.h"
 
-enum { SHORT_WORDS_MAX = 8 }; /* words without a known pattern that still ask for one thing */
+/* Words without a known pattern: so many still ask for one thing; so many behind a greeting or the
+ * like, without a question mark, belong to it ("thanks for explaining"). */
+enum { SHORT_WORDS_MAX = 8, TRAILING_WORDS_MAX = 3 };
 
 static const struct complexity_profile profiles[COMPLEXITY_COUNT] = {
     [COMPLEXITY_TRIVIAL] = {"trivial", 0, 500},
@@ -24,6 +26,7 @@ static const struct {
 } levels[] = {
     {PATTERNS_COMPREHENSIVE, COMPLEXITY_COMPREHENSIVE},
     {PATTERNS_COMPLEX, COMPLEXITY_COMPLEX},
+    {PATTERNS_DEFINITION, COMPLEXITY_SIMPLE},
     {PATTERNS_MEDIUM, COMPLEXITY_MEDIUM},
     {PATTERNS_SIMPLE, COMPLEXITY_SIMPLE},
     {PATTERNS_TOPIC, COMPLEXITY_MEDIUM},
@@ -50,6 +53,7 @@ struct sentence {
 struct verdict {
     enum complexity level;
     size_t opener;    /* the strongest opener met; ARRAY_LEN(openers): none */
+    size_t last;      /* the last one in the sentence */
     size_t questions; /* sentences that ask something */
 };
 
@@ -91,6 +95,7 @@ static bool matches(const struct pattern_list *list, const struct sentence *sent
 static void note_opener(struct verdict *verdict, size_t opener)
 {
     verdict->opener = MIN(verdict->opener, opener);
+    verdict->last = opener;
 }
 
 /* Takes one opener off the front. */
@@ -146,16 +151,25 @@ static bool level_by_pattern(const struct language *language, const struct sente
     return false;
 }
 
+static bool is_social(size_t opener)
+{
+    return opener < ARRAY_LEN(openers) && openers[opener].key;
+}
+
 static void judge_sentence(const struct language *language, struct sentence sentence,
                            struct verdict *verdict)
 {
-    while (sentence.count && strip_front(language, &sentence, verdict)) continue;
-    while (sentence.count && strip_end(language, &sentence, verdict)) continue;
+    verdict->last = ARRAY_LEN(openers);
+    while (sentence.count &&
+           (strip_front(language, &sentence, verdict) || strip_end(language, &sentence, verdict)))
+        continue;
     if (!sentence.count) return;
     hide_idioms(language, &sentence);
     enum complexity level =
         sentence.count <= SHORT_WORDS_MAX ? COMPLEXITY_SIMPLE : COMPLEXITY_MEDIUM;
     bool known = level_by_pattern(language, &sentence, &level);
+    bool trails = !known && !sentence.question && sentence.count <= TRAILING_WORDS_MAX;
+    if (trails && is_social(verdict->last)) return;
     verdict->questions += known && sentence.question;
     verdict->level = MAX(verdict->level, level);
 }
@@ -164,7 +178,7 @@ static struct verdict judge(const struct language *language, struct slice text)
 {
     struct pattern_word words[TOKENS_MAX];
     struct tokens tokens;
-    struct verdict verdict = {COMPLEXITY_TRIVIAL, ARRAY_LEN(openers), 0};
+    struct verdict verdict = {COMPLEXITY_TRIVIAL, ARRAY_LEN(openers), ARRAY_LEN(openers), 0};
     tokens_scan(text, &tokens);
     for (size_t i = 0; i < tokens.count; i++) words[i] = see_word(language, &tokens.items[i]);
     for (size_t start = 0, end; start < tokens.count; start = end) {

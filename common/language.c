@@ -110,7 +110,8 @@ const struct language *language_detect(struct slice text, const struct language 
     language_at(0);
     tokens_scan(text, &tokens);
     for (size_t i = 0; i < tokens.count; i++)
-        if (!tokens.items[i].name) score_token(&tokens.items[i], scores);
+        if (!tokens.items[i].name && !tokens.items[i].attached)
+            score_token(&tokens.items[i], scores);
     for (size_t i = 0; i < languages.count; i++)
         scores[i] += score_letters(languages.items[i], text);
     tokens_free(&tokens);

@@ -13,6 +13,7 @@
     X(POLITENESS, "politeness")       \
     X(IDIOM, "idiom")                 \
     X(SIMPLE, "simple")               \
+    X(DEFINITION, "definition")       \
     X(MEDIUM, "medium")               \
     X(COMPLEX, "complex")             \
     X(COMPREHENSIVE, "comprehensive") \
