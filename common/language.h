@@ -12,8 +12,8 @@ struct language; /* immutable, lives as long as the process */
 const struct language *language_find(struct slice code);
 /* All of them, in the order of their codes; NULL past the end. */
 const struct language *language_at(size_t index);
-/* The language that `text` is written in, judged by its words and letters; `fallback` (NULL: English)
- * where nothing tells, as in "React?" or "ok". */
+/* The language that `text` is written in, judged by its words and letters; `fallback` (NULL:
+ * English) where nothing tells, as in "React?" or "ok". */
 const struct language *language_detect(struct slice text, const struct language *fallback);
 
 const char *language_code(const struct language *language);    /* "es" */
