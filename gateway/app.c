@@ -1,0 +1,55 @@
+/* Between the HTTP server and the routes: finds the route, counts, and writes the closing line of
+ * every request whose handler does not write its own. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "gateway/routes.h"
+
+#include <stdio.h>
+
+/* JSON needs room around and inside a document: escapes, other members, other documents. */
+static uint64_t body_limit(const struct settings *settings, const struct route *route)
+{
+    return settings->body_bytes_max + (route->documents ? 2 * settings->document_bytes_max : 0);
+}
+
+static err_t app_admit(void *context, struct http_request *request, uint64_t *body_bytes_max)
+{
+    struct gateway *gateway = context;
+    struct http_target *target = http_target(request);
+    char allow[ROUTE_ALLOW_SIZE];
+    err_t error = route_find(http_method(request), http_path(request), target, allow);
+    if (error == ERR_METHOD_NOT_ALLOWED) http_add_header(request, "Allow", allow);
+    if (error) return error;
+    *body_bytes_max = body_limit(gateway->settings, target->route);
+    return OK;
+}
+
+/* An open connection may still ask while the gateway finishes what it has. */
+static void app_handle(void *context, struct http_request *request)
+{
+    struct gateway *gateway = context;
+    const struct route *route = http_target(request)->route;
+    if (gateway->draining && route->kind != KIND_COUNT)
+        http_reply_error(request, ERR_DRAINING, NULL);
+    else
+        route->handle(gateway, request);
+}
+
+static void app_over(void *context, struct http_request *request)
+{
+    const struct route *route = http_target(request)->route;
+    const char *name = route ? route->name : "none";
+    uint64_t us = clock_us() - http_started_us(request);
+    char status[16];
+    (void)context;
+    snprintf(status, sizeof(status), "%d", http_status(request));
+    metric_add(METRIC_HTTP_REQUESTS, 1, name, status);
+    metric_observe(METRIC_HTTP_SECONDS, (double)us / 1e6, name);
+    if (route && route->kind == KIND_CHAT && http_handled(request)) return;
+    log_write(route && route->kind == KIND_COUNT ? LOG_DEBUG : LOG_INFO,
+              "request=%s route=%s status=%s total=%.1fms", http_request_id(request), name, status,
+              (double)us / 1e3);
+}
+
+const struct http_app gateway_app = {app_admit, app_handle, app_over};

@@ -1,0 +1,69 @@
+/* One question while it is answered: what request_flow.c (the steps) and chat_answer.c (what is
+ * told about it) share. */
+#ifndef MILLRACE_GATEWAY_CHAT_H
+#define MILLRACE_GATEWAY_CHAT_H
+
+#include "common/complexity.h"
+#include "gateway/chat_request.h"
+#include "gateway/directory.h"
+#include "gateway/gateway.h"
+
+/* Microseconds; what did not happen is 0. */
+struct chat_timings {
+    uint64_t queue, stage[POOL_COUNT], first_token, record, total;
+};
+
+struct chat {
+    struct gateway *gateway;
+    struct http_request *http; /* NULL once the exchange is over */
+    char request_id[HTTP_REQUEST_ID_MAX + 1];
+    uint64_t started_us;
+    bool stream;
+
+    /* the dispatcher's */
+    size_t step;
+    bool running; /* inside the dispatcher */
+    bool waiting; /* a callback will come */
+    err_t error;  /* what the client is told; OK so far */
+    struct json_problem problem;
+
+    /* the question */
+    struct chat_call call; /* its message is `question` */
+    char *question;
+    uint64_t agent_id, portfolio_id;
+    struct config *agent, *portfolio;
+    struct body *body; /* from the history on, until the job has it */
+    const struct language *language;
+    enum complexity level; /* COMPLEXITY_COUNT before it is known */
+    uint64_t top_k, max_tokens;
+
+    /* the answer */
+    uint64_t job;              /* 0: not admitted */
+    const struct job_end *end; /* while the lanes tell it */
+    bool retryable;
+    struct buffer answer;
+    size_t written;     /* bytes of it that the client has been given */
+    struct buffer tail; /* the stream's last event */
+    size_t tail_written;
+    bool finished;           /* all is in `answer` and `tail` */
+    struct buffer citations; /* JSON */
+    struct buffer semantic;  /* JSON members of a semantic hit; empty for any other answer */
+    struct usage usage;
+    char finish_reason[32];
+    bool recorded;
+    uint64_t conversation_id, message_id; /* of the recorded turn */
+    uint64_t record_started_us;
+    struct chat_timings timings;
+};
+
+/* Takes from the job's end what is told later, while it is valid. */
+void chat_take_end(struct chat *chat, const struct job_end *end);
+/* Gives the turn to the recorder. False when it is dropped. */
+bool chat_record(struct chat *chat, const struct job_end *end,
+                 void (*on_recorded)(void *context, const struct recorded *recorded)) MUST_USE;
+/* Appends the answer as JSON members, without braces: citations and all that follows. */
+void chat_write_members(const struct chat *chat, struct buffer *out);
+/* Log line and counters of a question that is over. */
+void chat_close(const struct chat *chat);
+
+#endif

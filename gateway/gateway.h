@@ -1,0 +1,27 @@
+/* What the gateway's parts share: one of each, made in main() in this order. */
+#ifndef MILLRACE_GATEWAY_GATEWAY_H
+#define MILLRACE_GATEWAY_GATEWAY_H
+
+#include <event2/event.h>
+
+#include "common/settings.h"
+#include "gateway/http_server.h"
+
+/* Whose objects these are, while nobody has to sign in. */
+#define TENANT SLICE("default")
+
+struct gateway {
+    const struct settings *settings;
+    struct event_base *base;
+    struct lane_io *lanes;
+    struct directory *directory;
+    struct recorder *recorder;
+    struct ingest_pump *pump;
+    struct http_server *http;
+    bool draining; /* asked to stop: takes no new work */
+};
+
+/* How the HTTP server finds the routes; its context is the gateway. */
+extern const struct http_app gateway_app;
+
+#endif

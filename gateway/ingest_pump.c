@@ -1,0 +1,233 @@
+/* A portfolio's work, from PENDING until a lease finds nothing:
+ *
+ *     idle ── pending ──▶ [index job]* ── embedded something ──▶ another
+ *                              ├── found nothing ──▶ this one is not repeated
+ *                              └── failed ──▶ not repeated; PENDING comes again while work waits
+ *
+ * PENDING is repeated by the retrievers every heartbeat, so that nothing here needs to last. */
+#include "gateway/ingest_pump.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "gateway/gateway.h"
+#include "gateway/ids.h"
+#include "proto/codec.h"
+
+#define INDEX_JOBS           4
+#define INDEX_JOBS_PORTFOLIO 2
+#define INDEX_TIMEOUT_MS     60000
+#define PORTFOLIOS_MAX       4096
+#define YIELD_MS             5
+#define YIELDS_MAX           20 /* then it goes on: a busy day must not keep documents out */
+
+struct pumped {
+    TAILQ_ENTRY(pumped) link;
+    struct ingest_pump *pump;
+    uint64_t portfolio_id;
+    unsigned running;
+    unsigned wanted; /* jobs to start when there is room */
+};
+
+TAILQ_HEAD(pumped_list, pumped);
+
+struct ingest_pump {
+    struct lane_io *lanes;
+    struct pumped_list portfolios; /* served in turn */
+    size_t count;
+    unsigned running;
+    unsigned yields;
+    bool stopped;
+    struct event *again;
+};
+
+struct index_job {
+    struct pumped *portfolio;
+    bool embedded;
+};
+
+static void pump_run(struct ingest_pump *pump);
+
+static void portfolio_drop_if_idle(struct pumped *portfolio)
+{
+    if (portfolio->running || portfolio->wanted) return;
+    TAILQ_REMOVE(&portfolio->pump->portfolios, portfolio, link);
+    portfolio->pump->count--;
+    free(portfolio);
+}
+
+/* --- one job --- */
+
+static void on_stage(void *context, enum pool pool, const struct meta *meta,
+                     const struct body *body)
+{
+    struct index_job *job = context;
+    (void)meta, (void)body;
+    if (pool == POOL_EMBED) job->embedded = true;
+}
+
+static const char *result_of(const struct index_job *job, err_t error)
+{
+    return error ? error_code(error) : job->embedded ? "ok" : "empty";
+}
+
+static void on_end(void *context, const struct job_end *end)
+{
+    struct index_job *job = context;
+    struct pumped *portfolio = job->portfolio;
+    struct ingest_pump *pump = portfolio->pump;
+    metric_add(METRIC_INDEX_JOBS, 1, result_of(job, end->error), NULL);
+    if (end->error)
+        log_warn("index job failed portfolio=%ju status=%s", (uintmax_t)portfolio->portfolio_id,
+                 error_code(end->error));
+    else if (job->embedded)
+        portfolio->wanted = INDEX_JOBS_PORTFOLIO - (portfolio->running - 1);
+    else
+        portfolio->wanted = 0;
+    portfolio->running--;
+    metric_set(METRIC_INDEX_RUNNING, --pump->running, NULL, NULL);
+    free(job);
+    portfolio_drop_if_idle(portfolio);
+    pump_run(pump);
+}
+
+static const struct job_handler index_handler = {.on_stage = on_stage, .on_end = on_end};
+
+static err_t index_submit(struct pumped *portfolio, struct index_job *context)
+{
+    struct select select = {.tenant = TENANT, .portfolio_id = portfolio->portfolio_id};
+    struct buffer frame = {0};
+    char op[ID_SIZE];
+    uint64_t job;
+    struct job_spec spec = {
+        .kind = KIND_INDEX,
+        .body = body_new(),
+        .timeout_ms = INDEX_TIMEOUT_MS,
+        .affinity = portfolio->portfolio_id,
+        .trace = "index",
+        .op = op,
+    };
+    id_random(op, ID_SIZE - 1);
+    record_encode(select_type(), &select, &frame);
+    body_set(spec.body, FRAME_REQUEST, buffer_slice(&frame));
+    buffer_free(&frame);
+    return job_submit(portfolio->pump->lanes, &spec, &index_handler, context, &job);
+}
+
+/* A lane that does not take it now is asked again when PENDING is. */
+static void start_job(struct pumped *portfolio)
+{
+    struct ingest_pump *pump = portfolio->pump;
+    struct index_job *job = xcalloc(1, sizeof(*job));
+    job->portfolio = portfolio;
+    if (index_submit(portfolio, job)) {
+        portfolio->wanted = 0;
+        free(job);
+        return;
+    }
+    portfolio->wanted--;
+    portfolio->running++;
+    metric_set(METRIC_INDEX_RUNNING, ++pump->running, NULL, NULL);
+}
+
+/* --- all of them --- */
+
+static bool questions_wait(const struct lane_io *lanes)
+{
+    struct lane_view embed = {0}, retrieve = {0};
+    lane_io_view(lanes, POOL_EMBED, &embed);
+    lane_io_view(lanes, POOL_RETRIEVE, &retrieve);
+    return embed.queued > 0 || retrieve.queued > 0;
+}
+
+/* True when the pump steps back for a moment. */
+static bool pump_yields(struct ingest_pump *pump)
+{
+    static const struct timeval moment = {0, YIELD_MS * 1000};
+    if (pump->yields >= YIELDS_MAX || !questions_wait(pump->lanes)) {
+        pump->yields = 0;
+        return false;
+    }
+    pump->yields++;
+    event_add(pump->again, &moment);
+    return true;
+}
+
+static struct pumped *next_wanted(struct ingest_pump *pump)
+{
+    struct pumped *portfolio;
+    TAILQ_FOREACH(portfolio, &pump->portfolios, link)
+    if (portfolio->wanted && portfolio->running < INDEX_JOBS_PORTFOLIO) return portfolio;
+    return NULL;
+}
+
+static void pump_run(struct ingest_pump *pump)
+{
+    struct pumped *portfolio;
+    if (pump->stopped || evtimer_pending(pump->again, NULL)) return;
+    while (pump->running < INDEX_JOBS && (portfolio = next_wanted(pump))) {
+        if (pump_yields(pump)) return;
+        TAILQ_REMOVE(&pump->portfolios, portfolio, link);
+        TAILQ_INSERT_TAIL(&pump->portfolios, portfolio, link);
+        start_job(portfolio);
+        portfolio_drop_if_idle(portfolio);
+    }
+}
+
+static void on_again(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what;
+    pump_run(context);
+}
+
+static struct pumped *portfolio_of(struct ingest_pump *pump, uint64_t portfolio_id)
+{
+    struct pumped *portfolio;
+    TAILQ_FOREACH(portfolio, &pump->portfolios, link)
+    if (portfolio->portfolio_id == portfolio_id) return portfolio;
+    if (pump->count >= PORTFOLIOS_MAX) return NULL;
+    portfolio = xcalloc(1, sizeof(*portfolio));
+    portfolio->pump = pump;
+    portfolio->portfolio_id = portfolio_id;
+    TAILQ_INSERT_TAIL(&pump->portfolios, portfolio, link);
+    pump->count++;
+    return portfolio;
+}
+
+void ingest_pump_pending(struct ingest_pump *pump, uint64_t portfolio_id)
+{
+    struct pumped *portfolio = pump->stopped ? NULL : portfolio_of(pump, portfolio_id);
+    if (!portfolio) return;
+    if (portfolio->running + portfolio->wanted < INDEX_JOBS_PORTFOLIO) portfolio->wanted++;
+    pump_run(pump);
+}
+
+void ingest_pump_stop(struct ingest_pump *pump)
+{
+    pump->stopped = true;
+}
+
+struct ingest_pump *ingest_pump_new(struct event_base *base, struct lane_io *lanes)
+{
+    struct ingest_pump *pump = xcalloc(1, sizeof(*pump));
+    pump->lanes = lanes;
+    pump->again = event_new(base, -1, 0, on_again, pump);
+    TAILQ_INIT(&pump->portfolios);
+    return pump;
+}
+
+void ingest_pump_destroy(struct ingest_pump **pump)
+{
+    struct ingest_pump *old = *pump;
+    if (!old) return;
+    *pump = NULL;
+    while (!TAILQ_EMPTY(&old->portfolios)) {
+        struct pumped *portfolio = TAILQ_FIRST(&old->portfolios);
+        TAILQ_REMOVE(&old->portfolios, portfolio, link);
+        free(portfolio);
+    }
+    event_free(old->again);
+    free(old);
+}

@@ -1,0 +1,146 @@
+/* The gateway's table of contents: settings, log, parts in their order, loop, drain. */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "gateway/directory.h"
+#include "gateway/gateway.h"
+#include "gateway/ingest_pump.h"
+#include "gateway/lane_io.h"
+#include "gateway/recorder.h"
+
+#define DRAIN_CHECK_MS 10
+
+static struct settings settings;
+static struct gateway gateway = {.settings = &settings};
+static struct event *stop_signals[2], *drain_timer;
+static uint64_t drain_until_ms;
+
+/* --- settings that belong together --- */
+
+static bool is_loopback(const char *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (!strcmp(address, "localhost")) return true;
+    if (inet_pton(AF_INET, address, &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+static err_t check_auth(void)
+{
+    if (strcmp(settings.auth_mode, "none") || is_loopback(settings.http_address)) return OK;
+    log_error("AUTH_MODE=none lets everybody in: it needs a loopback HTTP_ADDRESS, not %s",
+              settings.http_address);
+    return ERR_BAD_SETTING;
+}
+
+/* --- what the lanes tell --- */
+
+static void on_version(void *context, const struct version_of *version)
+{
+    (void)context;
+    directory_changed(gateway.directory, version);
+}
+
+static void on_pending(void *context, struct slice kind, uint64_t portfolio_id)
+{
+    (void)context;
+    if (slice_equal(kind, SLICE("index"))) ingest_pump_pending(gateway.pump, portfolio_id);
+}
+
+static const struct lane_listener listener = {on_version, on_pending};
+
+/* --- stopping --- */
+
+static bool is_drained(void)
+{
+    return !http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder) &&
+           !lane_io_jobs(gateway.lanes);
+}
+
+/* First what clients wait for, and the turns that come of it; only then the lanes close. */
+static void on_drain_check(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what, (void)context;
+    if (!http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder))
+        lane_io_drain(gateway.lanes);
+    bool late = clock_ms() >= drain_until_ms;
+    if (!is_drained() && !late) return;
+    log_info("stopped requests=%zu turns=%zu jobs=%zu", http_server_requests(gateway.http),
+             recorder_waiting(gateway.recorder), lane_io_jobs(gateway.lanes));
+    event_base_loopbreak(gateway.base);
+}
+
+static void on_stop(evutil_socket_t signal_number, short what, void *context)
+{
+    static const struct timeval interval = {0, DRAIN_CHECK_MS * 1000};
+    (void)what, (void)context;
+    if (gateway.draining) _Exit(128 + (int)signal_number);
+    log_info("stopping signal=%d requests=%zu", (int)signal_number,
+             http_server_requests(gateway.http));
+    gateway.draining = true;
+    drain_until_ms = clock_ms() + settings.drain_timeout_ms;
+    http_server_drain(gateway.http);
+    ingest_pump_stop(gateway.pump);
+    event_add(drain_timer, &interval);
+}
+
+static void signals_setup(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        stop_signals[i] = evsignal_new(gateway.base, numbers[i], on_stop, NULL);
+        event_add(stop_signals[i], NULL);
+    }
+    drain_timer = event_new(gateway.base, -1, EV_PERSIST, on_drain_check, NULL);
+}
+
+/* --- parts --- */
+
+static err_t parts_setup(void)
+{
+    gateway.lanes = lane_io_new(gateway.base, &settings);
+    gateway.directory = directory_new(&settings, gateway.lanes);
+    gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes);
+    gateway.pump = ingest_pump_new(gateway.base, gateway.lanes);
+    gateway.http = http_server_new(gateway.base, &settings, &gateway_app, &gateway);
+    lane_io_listen(gateway.lanes, &listener, NULL);
+    err_t error = lane_io_open(gateway.lanes);
+    return error ? error : http_server_open(gateway.http);
+}
+
+/* Clients first, for they hold jobs; the lanes before those whom they call back. */
+static void parts_destroy(void)
+{
+    http_server_destroy(&gateway.http);
+    lane_io_destroy(&gateway.lanes);
+    ingest_pump_destroy(&gateway.pump);
+    recorder_destroy(&gateway.recorder);
+    directory_destroy(&gateway.directory);
+    for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) event_free(stop_signals[i]);
+    event_free(drain_timer);
+    event_base_free(gateway.base);
+}
+
+int main(int argc, char **argv)
+{
+    if (settings_load(OF_GATEWAY, "millrace-gateway", argc, argv, &settings, NULL))
+        return EXIT_FAILURE;
+    log_open(*settings.name ? settings.name : "gateway", settings.log_level);
+    if (check_auth()) return EXIT_FAILURE;
+    gateway.base = event_base_new();
+    signals_setup();
+    err_t error = parts_setup();
+    if (!error) {
+        log_info("ready http=%s:%u lanes=%s:%u version=" MILLRACE_VERSION, settings.http_address,
+                 http_server_port(gateway.http), settings.lanes_address,
+                 (unsigned)settings.lanes_port);
+        event_base_dispatch(gateway.base);
+    }
+    parts_destroy();
+    return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,37 @@
+/* Turns on their way into the store.
+ *
+ *     recorder_put ─ RECORD job ─┬─ committed ─────────────────────────────┬─ on_recorded
+ *                       ▲        └─ failed, retryable ─ back-off ─┐        │
+ *                       └─────────────────────────────────────────┘        │
+ *     RECORD_TIMEOUT_MS without a commit ──────────────────────────────────┤ (keeps trying)
+ *     RECORD_KEEP_MS passed, another failure, RECORD_QUEUE_MAX reached ────┘ (dropped, counted)
+ *
+ * All tries of a turn carry one operation id, so that it is stored once. */
+#ifndef MILLRACE_GATEWAY_RECORDER_H
+#define MILLRACE_GATEWAY_RECORDER_H
+
+#include <event2/event.h>
+
+#include "common/settings.h"
+#include "gateway/lane_io.h"
+#include "proto/records.h"
+
+struct recorder;
+
+struct recorder *recorder_new(struct event_base *base, const struct settings *settings,
+                              struct lane_io *lanes);
+/* Turns not yet committed are lost; they are counted and logged. */
+void recorder_destroy(struct recorder **recorder);
+
+/* Tells whether the turn was committed in time; `recorded` is NULL if not. Valid during the call.
+ * Not called from inside recorder_put. */
+typedef void recorder_cb(void *context, const struct recorded *recorded);
+
+/* Takes a turn (copied). `on_recorded` may be NULL, else it is called exactly once if true is
+ * returned. False when too many turns wait: it is dropped. */
+bool recorder_put(struct recorder *recorder, const struct turn *turn, const char *trace,
+                  recorder_cb *on_recorded, void *context) MUST_USE;
+/* Turns not yet committed. */
+size_t recorder_waiting(const struct recorder *recorder);
+
+#endif

@@ -1,0 +1,383 @@
+/* A question's steps, one table and one dispatcher:
+ *
+ *     read ─ agent ─ portfolio ─ history ─ classify ─ answer ─ record ─ finish
+ *              ~         ~          ~                    ~        ~
+ *
+ * A step does its work and returns; where it had to ask (~) it leaves `waiting` set, and the
+ * callback takes the dispatcher up again. An error ends the steps wherever they are: before the job
+ * is admitted it is plain HTTP, after it the stream's last event and a turn that is recorded too.
+ *
+ * The chat lives until its exchange is over and no callback is to come. A client that goes ends the
+ * job within the same loop turn. */
+#include "gateway/request_flow.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "gateway/chat.h"
+#include "gateway/json_text.h"
+#include "gateway/sse.h"
+#include "proto/codec.h"
+
+static void chat_resume(struct chat *chat, err_t error);
+
+/* --- read, agent, portfolio --- */
+
+static void step_read(struct chat *chat)
+{
+    const struct settings *settings = chat->gateway->settings;
+    chat->error = chat_call_read(http_body(chat->http), settings->message_characters_max,
+                                 http_arena(chat->http), &chat->call, &chat->problem);
+    if (chat->error) return;
+    chat->question = xstrndup(chat->call.message.ptr, chat->call.message.len);
+    chat->call.message.ptr = chat->question;
+}
+
+static void on_agent(void *context, err_t error, struct config *config)
+{
+    struct chat *chat = context;
+    chat->agent = config;
+    chat_resume(chat, error);
+}
+
+static void step_agent(struct chat *chat)
+{
+    chat->waiting = true;
+    directory_ask(chat->gateway->directory, KIND_AGENT_GET, chat->agent_id, on_agent, chat);
+}
+
+static void on_portfolio(void *context, err_t error, struct config *config)
+{
+    struct chat *chat = context;
+    chat->portfolio = config;
+    chat_resume(chat, error);
+}
+
+static void step_portfolio(struct chat *chat)
+{
+    chat->portfolio_id = chat->call.portfolio_id;
+    if (!chat->portfolio_id) chat->portfolio_id = config_agent(chat->agent)->portfolio_id;
+    if (!chat->portfolio_id) return;
+    chat->waiting = true;
+    directory_ask(chat->gateway->directory, KIND_PORTFOLIO_GET, chat->portfolio_id, on_portfolio,
+                  chat);
+}
+
+/* --- history --- */
+
+static void on_history(void *context, const struct job_end *end)
+{
+    struct chat *chat = context;
+    if (!end->error) body_set(chat->body, FRAME_HISTORY, end->result);
+    chat->retryable = end->retryable;
+    chat_resume(chat, end->error);
+}
+
+static const struct job_handler history_handler = {.on_end = on_history};
+
+static uint64_t time_left_ms(const struct chat *chat)
+{
+    uint64_t passed_ms = (clock_us() - chat->started_us) / 1000;
+    uint64_t limit_ms = chat->gateway->settings->request_timeout_ms;
+    return passed_ms < limit_ms ? limit_ms - passed_ms : 1;
+}
+
+static void encode_frame(const struct record_type *type, const void *record, struct body *body)
+{
+    struct buffer frame = {0};
+    record_encode(type, record, &frame);
+    body_set(body, FRAME_REQUEST, buffer_slice(&frame));
+    buffer_free(&frame);
+}
+
+static void step_history(struct chat *chat)
+{
+    struct select select = {.tenant = TENANT, .id = chat->call.conversation_id};
+    uint64_t job;
+    chat->body = body_new();
+    if (!chat->call.conversation_id) return;
+    struct job_spec spec = {
+        .kind = KIND_HISTORY,
+        .body = body_new(),
+        .timeout_ms = time_left_ms(chat),
+        .trace = chat->request_id,
+    };
+    encode_frame(select_type(), &select, spec.body);
+    chat->error = job_submit(chat->gateway->lanes, &spec, &history_handler, chat, &job);
+    chat->waiting = !chat->error;
+}
+
+/* --- classify --- */
+
+static bool retrieves(const struct chat *chat)
+{
+    return chat->portfolio_id && chat->level != COMPLEXITY_TRIVIAL;
+}
+
+static void step_classify(struct chat *chat)
+{
+    const struct agent *agent = config_agent(chat->agent);
+    chat->language = chat->call.language;
+    if (!chat->language)
+        chat->language = language_detect(chat->call.message, language_find(agent->language));
+    chat->level = complexity_classify(chat->language, chat->call.message);
+    const struct complexity_profile *profile = complexity_profile(chat->level);
+    chat->max_tokens = profile->max_tokens;
+    chat->top_k = chat->call.top_k ? chat->call.top_k : profile->top_k;
+    if (!retrieves(chat)) chat->top_k = 0;
+}
+
+/* --- answer --- */
+
+static void on_text(void *context, struct slice text)
+{
+    struct chat *chat = context;
+    if (!chat->timings.first_token) chat->timings.first_token = clock_us() - chat->started_us;
+    buffer_append_slice(&chat->answer, text);
+    if (!chat->http) return;
+    if (chat->stream)
+        http_stream_wake(chat->http);
+    else
+        job_taken(chat->gateway->lanes, chat->job, chat->answer.len);
+}
+
+static void on_end(void *context, const struct job_end *end)
+{
+    struct chat *chat = context;
+    chat->retryable = end->retryable;
+    chat->end = end;
+    chat_take_end(chat, end);
+    if (!chat->error) chat->error = end->error;
+    if (chat->error && chat->call.store && !chat_record(chat, end, NULL))
+        chat->recorded = false; /* counted by the recorder; its client has an error to read */
+    chat_resume(chat, OK);
+}
+
+static const struct job_handler answer_handler = {.on_text = on_text, .on_end = on_end};
+
+static void encode_question(struct chat *chat)
+{
+    struct chat_request request = {
+        .tenant = TENANT,
+        .message = chat->call.message,
+        .language = slice_of(language_code(chat->language)),
+        .complexity = slice_of(complexity_profile(chat->level)->name),
+        .top_k = chat->top_k,
+        .max_tokens = chat->max_tokens,
+        .portfolio_id = chat->portfolio_id,
+        .conversation_id = chat->call.conversation_id,
+        .agent = *config_agent(chat->agent),
+    };
+    if (chat->portfolio) request.embedder = config_portfolio(chat->portfolio)->embedder;
+    encode_frame(chat_request_type(), &request, chat->body);
+}
+
+static struct version_of version_of(const struct chat *chat, const char *name, enum kind kind,
+                                    uint64_t id)
+{
+    return (struct version_of){.kind = slice_of(name),
+                               .id = id,
+                               .version = directory_version(chat->gateway->directory, kind, id)};
+}
+
+/* Memory that only the steps before needed; a stream may stay for long. */
+static void chat_slim(struct chat *chat)
+{
+    config_unref(&chat->agent);
+    config_unref(&chat->portfolio);
+    if (chat->http && chat->stream) http_release(chat->http);
+}
+
+static ssize_t chat_read(void *context, char *out, size_t max);
+
+static void step_answer(struct chat *chat)
+{
+    encode_question(chat);
+    struct job_spec spec = {
+        .kind = KIND_CHAT,
+        .stages = retrieves(chat) ? NULL : "G",
+        .body = chat->body,
+        .timeout_ms = time_left_ms(chat),
+        .affinity = retrieves(chat) ? chat->portfolio_id : 0,
+        .trace = chat->request_id,
+        .versions = {version_of(chat, "agent", KIND_AGENT_GET, chat->agent_id)},
+    };
+    if (retrieves(chat))
+        spec.versions[1] = version_of(chat, "portfolio", KIND_PORTFOLIO_GET, chat->portfolio_id);
+    chat->body = NULL;
+    chat->error = job_submit(chat->gateway->lanes, &spec, &answer_handler, chat, &chat->job);
+    if (chat->error) return;
+    chat->waiting = true;
+    if (chat->stream) http_stream(chat->http, chat_read, chat);
+    chat_slim(chat);
+}
+
+/* --- record --- */
+
+static void on_recorded(void *context, const struct recorded *recorded)
+{
+    struct chat *chat = context;
+    chat->timings.record = clock_us() - chat->record_started_us;
+    chat->recorded = recorded != NULL;
+    if (recorded) {
+        chat->conversation_id = recorded->conversation_id;
+        chat->message_id = recorded->message_id;
+    }
+    chat_resume(chat, OK);
+}
+
+static void step_record(struct chat *chat)
+{
+    if (chat->call.store) chat->waiting = chat_record(chat, chat->end, on_recorded);
+}
+
+/* --- finish --- */
+
+static void finish_whole(struct chat *chat, struct buffer *members)
+{
+    struct buffer body = {0};
+    buffer_append_text(&body, "{\"answer\":");
+    json_append_string(&body, buffer_slice(&chat->answer));
+    buffer_append_char(&body, ',');
+    buffer_append_slice(&body, buffer_slice(members));
+    buffer_append_text(&body, "}\n");
+    http_reply(chat->http, 200, "application/json", &body);
+}
+
+static void step_finish(struct chat *chat)
+{
+    struct buffer members = {0};
+    chat->timings.total = clock_us() - chat->started_us;
+    chat_write_members(chat, &members);
+    chat->finished = true;
+    if (chat->stream) {
+        sse_done(buffer_slice(&members), &chat->tail);
+        http_stream_wake(chat->http);
+    } else {
+        finish_whole(chat, &members);
+    }
+    buffer_free(&members);
+}
+
+/* Tells the client that it will get no (or no whole) answer, if it is still there. */
+static void chat_fail(struct chat *chat)
+{
+    const char *message = *chat->problem.text ? chat->problem.text : error_text(chat->error);
+    chat->timings.total = clock_us() - chat->started_us;
+    chat->finished = true;
+    if (!chat->http) return;
+    if (!chat->job || !chat->stream) {
+        http_reply_error(chat->http, chat->error, message);
+        return;
+    }
+    sse_error(chat->error, chat->retryable, message, &chat->tail);
+    http_stream_wake(chat->http);
+}
+
+/* --- the dispatcher --- */
+
+static const struct flow_step {
+    const char *name;
+    void (*run)(struct chat *chat);
+} steps[] = {
+    /* auth and rate_limit belong here: before the body is looked at */
+    {"read", step_read},
+    {"agent", step_agent},
+    {"portfolio", step_portfolio},
+    {"history", step_history},
+    {"classify", step_classify},
+    /* answer_cache belongs here: an answer known already is not asked for */
+    {"answer", step_answer},
+    {"record", step_record},
+    {"finish", step_finish},
+};
+
+static void chat_free(struct chat *chat)
+{
+    chat_close(chat);
+    config_unref(&chat->agent);
+    config_unref(&chat->portfolio);
+    body_unref(&chat->body);
+    buffer_free(&chat->answer);
+    buffer_free(&chat->tail);
+    buffer_free(&chat->citations);
+    buffer_free(&chat->semantic);
+    free(chat->question);
+    free(chat);
+}
+
+static void chat_run(struct chat *chat)
+{
+    chat->running = true;
+    while (!chat->waiting && !chat->error && chat->step < ARRAY_LEN(steps))
+        steps[chat->step++].run(chat);
+    if (chat->error && !chat->waiting && !chat->finished) chat_fail(chat);
+    chat->running = false;
+    if (!chat->http && !chat->waiting) chat_free(chat);
+}
+
+/* A callback came. It may come before the step that asked has returned. */
+static void chat_resume(struct chat *chat, err_t error)
+{
+    chat->waiting = false;
+    if (!chat->error) chat->error = error;
+    if (!chat->running) chat_run(chat);
+}
+
+/* --- the client --- */
+
+/* Writes what the client has not had yet: text, then the last event. */
+static ssize_t chat_read(void *context, char *out, size_t max)
+{
+    struct chat *chat = context;
+    struct slice rest = {chat->answer.data + chat->written, chat->answer.len - chat->written};
+    size_t used = 0, event;
+    while ((event = sse_token(&rest, out + used, max - used)) > 0) used += event;
+    if (used) {
+        chat->written = chat->answer.len - rest.len;
+        job_taken(chat->gateway->lanes, chat->job, chat->written);
+    }
+    if (rest.len || !chat->finished) return (ssize_t)used;
+    size_t left = MIN(chat->tail.len - chat->tail_written, max - used);
+    if (!left && !used) return HTTP_STREAM_END;
+    memcpy(out + used, chat->tail.data + chat->tail_written, left);
+    chat->tail_written += left;
+    return (ssize_t)(used + left);
+}
+
+static void on_http_end(void *context, enum http_end end)
+{
+    struct chat *chat = context;
+    chat->http = NULL;
+    if (end != HTTP_SENT && !chat->error)
+        chat->error = end == HTTP_STALLED ? ERR_CLIENT_TOO_SLOW : ERR_CANCELLED;
+    if (!chat->waiting)
+        chat_run(chat);
+    else if (chat->job)
+        job_cancel(chat->gateway->lanes, chat->job);
+}
+
+static void chat_start(struct gateway *gateway, struct http_request *request, bool stream)
+{
+    struct chat *chat = xcalloc(1, sizeof(*chat));
+    const char *id = http_request_id(request);
+    chat->gateway = gateway;
+    chat->http = request;
+    chat->stream = stream;
+    chat->started_us = http_started_us(request);
+    chat->agent_id = http_target(request)->ids[0];
+    chat->level = COMPLEXITY_COUNT;
+    memcpy(chat->request_id, id, strlen(id) + 1);
+    http_on_end(request, on_http_end, chat);
+    chat_run(chat);
+}
+
+void chat_whole(struct gateway *gateway, struct http_request *request)
+{
+    chat_start(gateway, request, false);
+}
+
+void chat_stream(struct gateway *gateway, struct http_request *request)
+{
+    chat_start(gateway, request, true);
+}

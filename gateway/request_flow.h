@@ -1,0 +1,13 @@
+/* A question's way through the gateway, from its headers to `done`. request_flow.c has the steps.
+ */
+#ifndef MILLRACE_GATEWAY_REQUEST_FLOW_H
+#define MILLRACE_GATEWAY_REQUEST_FLOW_H
+
+#include "gateway/gateway.h"
+
+/* The whole answer as one JSON object. */
+void chat_whole(struct gateway *gateway, struct http_request *request);
+/* The answer as server-sent events, as it is made. */
+void chat_stream(struct gateway *gateway, struct http_request *request);
+
+#endif
