@@ -42,8 +42,12 @@ struct resident *resident_new(size_t dimensions) MUST_USE;
 void resident_destroy(struct resident **resident);
 /* Adds a chunk, or replaces the one with its id. */
 void resident_put(struct resident *resident, const struct resident_chunk *chunk);
+/* Gives a chunk its vector (NULL: takes it away) without touching the rest. False if the chunk is
+ * not there. */
+bool resident_set_vector(struct resident *resident, uint64_t chunk_id, const float *vector);
 void resident_remove(struct resident *resident, uint64_t chunk_id);
-/* Writes at most top_k hits and returns how many. */
+/* Writes at most top_k hits and returns how many; at most 200 chunks are considered. The order is
+ * the same on every processor and whatever came and went before: equal scores go by chunk id. */
 size_t resident_search(struct resident *resident, const struct resident_query *query,
                        struct resident_hit *hits);
 size_t resident_count(const struct resident *resident);

@@ -1,0 +1,113 @@
+#include "workers/retriever/query.h"
+
+#include "common/buffer.h"
+#include "common/text.h"
+#include "workers/retriever/spelling.h"
+#include "workers/retriever/terms.h"
+#include "workers/retriever/words.h"
+
+enum { HALF_MIN = 3 };
+
+/* What a guess counts beside a word that is there; measured, see tests/eval. */
+static const float corrected[] = {0.9f, 0.8f, 0.5f}; /* by edits */
+static const float joined = 0.8f, parted = 0.8f;
+
+struct reader {
+    const struct bm25 *bm25;
+    const struct language *const *languages;
+    struct query *query;
+    struct buffer last; /* the word before, to be joined with the next */
+};
+
+/* Adds a term that is in some text. */
+static void add_term(const struct bm25 *bm25, struct bm25_concept *concept, uint32_t term)
+{
+    if (term == LEXICON_NONE || !bm25_frequency(bm25, term)) return;
+    for (size_t i = 0; i < concept->count; i++)
+        if (concept->terms[i] == term) return;
+    if (concept->count < ARRAY_LEN(concept->terms)) concept->terms[concept->count++] = term;
+}
+
+/* A word's stems that the index has. */
+static struct bm25_concept concept_of(const struct reader *reader, const struct word *word,
+                                      float weight)
+{
+    struct bm25_concept concept = {.weight = weight};
+    for (const struct language *const *language = reader->languages; *language; language++) {
+        struct slice term = terms_of_word(*language, word);
+        add_term(reader->bm25, &concept, lexicon_find(bm25_lexicon(reader->bm25), term));
+    }
+    return concept;
+}
+
+static bool is_same(const struct bm25_concept *a, const struct bm25_concept *b)
+{
+    return a->count == b->count && !memcmp(a->terms, b->terms, a->count * sizeof a->terms[0]);
+}
+
+/* Adds a concept once. False if it is empty. */
+static bool add_concept(struct reader *reader, struct bm25_concept concept)
+{
+    struct query *query = reader->query;
+    if (!concept.count) return false;
+    for (size_t i = 0; i < query->count; i++)
+        if (is_same(&query->concepts[i], &concept)) return true;
+    if (query->count < QUERY_CONCEPTS_MAX) query->concepts[query->count++] = concept;
+    return true;
+}
+
+/* "logfile" where the texts have "log" and "file". */
+static bool add_halves(struct reader *reader, struct slice text)
+{
+    for (size_t at = HALF_MIN; at + HALF_MIN <= text.len; at++) {
+        struct word left = {{text.ptr, at}, false}, right = {{text.ptr + at, text.len - at}, false};
+        struct bm25_concept first = concept_of(reader, &left, parted);
+        struct bm25_concept second = concept_of(reader, &right, parted);
+        if (!first.count || !second.count) continue;
+        add_concept(reader, first);
+        return add_concept(reader, second);
+    }
+    return false;
+}
+
+static void add_corrected(struct reader *reader, struct slice text)
+{
+    struct correction corrections[SPELLING_MAX];
+    struct bm25_concept concept = {0};
+    size_t count = spelling_correct(reader->bm25, text, corrections);
+    if (!count || corrections[0].distance > 1) {
+        if (add_halves(reader, text)) return;
+    }
+    for (size_t i = 0; i < count; i++) add_term(reader->bm25, &concept, corrections[i].term);
+    if (count) concept.weight = corrected[corrections[0].distance];
+    add_concept(reader, concept);
+}
+
+/* "auto vacuum" where the texts have "autovacuum". */
+static void add_joined(struct reader *reader, const struct word *word)
+{
+    struct buffer *last = &reader->last;
+    if (last->len) {
+        buffer_append_slice(last, word->text);
+        add_concept(reader, concept_of(reader, &(struct word){buffer_slice(last), false}, joined));
+    }
+    last->len = 0;
+    buffer_append_slice(last, word->text);
+}
+
+static void on_word(void *context, const struct word *word)
+{
+    struct reader *reader = context;
+    if (!add_concept(reader, concept_of(reader, word, 1)) && !word->literal)
+        add_corrected(reader, word->text);
+    if (!word->literal) add_joined(reader, word);
+}
+
+void query_read(const struct bm25 *bm25, struct slice text, const struct language *language,
+                const struct language *const *languages, struct query *query)
+{
+    struct reader reader = {.bm25 = bm25, .languages = languages, .query = query};
+    query->count = 0;
+    words_scan(language, text, on_word, &reader);
+    buffer_free(&reader.last);
+}

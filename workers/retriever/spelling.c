@@ -1,0 +1,84 @@
+/* Every term is looked at: its letters, as bits, rule out nearly all of them at one comparison
+ * each, and the rest are compared in full (optimal string alignment, Damerau 1964; Levenshtein
+ * 1966).
+ *
+ * The index holds stems, and a misspelt word may keep its ending ("conecttion"), so a term may also
+ * end before the word does. */
+#include "workers/retriever/spelling.h"
+
+enum { WORD_MIN = 4, TWO_EDITS_MIN = 8, WORD_MAX = 32, ENDING_MAX = 4, STEM_MIN = 4 };
+
+static unsigned edits_allowed(size_t len)
+{
+    return len < WORD_MIN || len > WORD_MAX ? 0 : len < TWO_EDITS_MIN ? 1 : 2;
+}
+
+static unsigned least(unsigned a, unsigned b, unsigned c)
+{
+    return MIN(MIN(a, b), c);
+}
+
+/* The edits between `term` and the whole of `word`, or its beginning with at most ENDING_MAX
+ * letters left over; `limit` + 1 if there are more than `limit`. */
+static unsigned distance(struct slice word, struct slice term, unsigned limit)
+{
+    unsigned rows[3][WORD_MAX + 1];
+    unsigned *before = rows[0], *above = rows[1], *row = rows[2];
+    for (unsigned j = 0; j <= word.len; j++) above[j] = j;
+    for (size_t i = 1; i <= term.len; i++) {
+        unsigned lowest = row[0] = (unsigned)i;
+        for (size_t j = 1; j <= word.len; j++) {
+            bool same = term.ptr[i - 1] == word.ptr[j - 1];
+            row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same);
+            bool swapped = i > 1 && j > 1 && term.ptr[i - 1] == word.ptr[j - 2] &&
+                           term.ptr[i - 2] == word.ptr[j - 1];
+            if (swapped) row[j] = MIN(row[j], before[j - 2] + 1);
+            lowest = MIN(lowest, row[j]);
+        }
+        if (lowest > limit) return limit + 1;
+        unsigned *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+    }
+    unsigned found = above[word.len];
+    size_t shortest = term.len < STEM_MIN ? word.len : word.len - MIN(word.len, ENDING_MAX);
+    for (size_t j = shortest; j < word.len; j++) found = MIN(found, above[j]);
+    return found;
+}
+
+static void keep(const struct bm25 *bm25, struct correction correction,
+                 struct correction *corrections, size_t *count)
+{
+    if (*count && correction.distance < corrections[0].distance) *count = 0;
+    size_t at = *count;
+    uint32_t frequency = bm25_frequency(bm25, correction.term);
+    while (at && bm25_frequency(bm25, corrections[at - 1].term) < frequency) at--;
+    if (at == SPELLING_MAX) return;
+    size_t moved = MIN(*count, (size_t)SPELLING_MAX - 1) - at;
+    memmove(&corrections[at + 1], &corrections[at], moved * sizeof *corrections);
+    corrections[at] = correction;
+    *count = MIN(*count + 1, (size_t)SPELLING_MAX);
+}
+
+size_t spelling_correct(const struct bm25 *bm25, struct slice word,
+                        struct correction corrections[SPELLING_MAX])
+{
+    const struct lexicon *lexicon = bm25_lexicon(bm25);
+    uint64_t letters = lexicon_letters_of(word);
+    unsigned limit = edits_allowed(word.len);
+    size_t count = 0;
+    for (uint32_t term = 0; limit && term < lexicon_count(lexicon); term++) {
+        uint64_t missing = lexicon_letters(lexicon, term) & ~letters;
+        if ((unsigned)__builtin_popcountll(missing) > limit || !bm25_frequency(bm25, term))
+            continue;
+        struct slice text = lexicon_text(lexicon, term);
+        bool near = text.len <= word.len + limit && text.len + limit + ENDING_MAX >= word.len;
+        if (!near || text.len < WORD_MIN - 1) continue;
+        unsigned edits = distance(word, text, limit);
+        if (edits > limit) continue;
+        limit = edits ? edits : 1;
+        keep(bm25, (struct correction){term, edits}, corrections, &count);
+    }
+    return count;
+}
