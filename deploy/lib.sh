@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions that deploy/ and tests/ share. Sourced by POSIX sh; expects ROOT, the project's
 # folder. Everything that is said goes to standard error: standard output belongs to the callers.
 

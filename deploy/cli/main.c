@@ -2,8 +2,16 @@
 #include <locale.h>
 #include <stdio.h>
 
+#include "common/settings.h"
 #include "deploy/cli/classify.h"
 #include "deploy/cli/cli.h"
+
+static int settings_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    settings_print_reference();
+    return 0;
+}
 
 static const struct command {
     const char *name;
@@ -14,6 +22,7 @@ static const struct command {
     {"ingest", ingest_main, "load files or folders into a portfolio"},
     {"classify", classify_main,
      "language and level of questions, JSON lines in and out; no server"},
+    {"settings", settings_main, "print all settings of all processes, as a Markdown table"},
     {"migrate", migrate_main, "bring the store's schema up to date"},
     {"supervise", supervise_main, "run a whole system on this machine (what deploy/up calls)"},
     {"prepare", prepare_main, "wait until a server is ready and load the demo into an empty one"},

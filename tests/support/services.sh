@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Installing a package must not start or enable its service: tests start what they need themselves,
 # privately. Sourced after deploy/lib.sh.
 
