@@ -77,8 +77,9 @@ install_packages() {
     missing=$(missing_packages "$@")
     if [ -z "$missing" ]; then return; fi
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
-        say "Packages are missing, and installing them needs root. Run this as root, then again $0:"
-        fail "apt-get update && apt-get install --no-install-recommends -y $(printf '%s\n' "$missing" | chosen_packages)"
+        say "Packages are missing, and installing them needs root. As root run this, then $0 again:"
+        say "apt-get update && apt-get install --no-install-recommends -y $(printf '%s\n' "$missing" | chosen_packages)"
+        exit 1
     fi
     say "Reading apt's package lists (some seconds) ..."
     apt_get update || say "apt-get update failed; going on with the lists that are there"
