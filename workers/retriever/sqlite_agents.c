@@ -1,0 +1,141 @@
+#include "proto/codec.h"
+#include "workers/retriever/objects.h"
+#include "workers/retriever/sqlite_store.h"
+
+#define AGENT_COLUMNS                                                                     \
+    "id, version, name, provider, model, base_url, system_prompt, temperature, language," \
+    " portfolio_id, top_k, max_context_tokens, semantic_cache, semantic_threshold, fallbacks"
+
+static err_t read_agent(struct work *work, const struct rows *rows, struct agent *agent)
+{
+    struct arena *arena = &work->arena;
+    struct agent kept;
+    *agent = (struct agent){
+        .id = rows_u64(rows, 0),
+        .version = rows_u64(rows, 1),
+        .name = rows_copy(rows, 2, arena),
+        .provider = rows_copy(rows, 3, arena),
+        .model = rows_copy(rows, 4, arena),
+        .base_url = rows_copy(rows, 5, arena),
+        .system_prompt = rows_copy(rows, 6, arena),
+        .temperature = rows_f64(rows, 7),
+        .language = rows_copy(rows, 8, arena),
+        .portfolio_id = rows_u64(rows, 9),
+        .top_k = rows_u64(rows, 10),
+        .max_context_tokens = rows_u64(rows, 11),
+        .semantic_cache = rows_u64(rows, 12),
+        .semantic_threshold = rows_f64(rows, 13),
+    };
+    struct slice fallbacks = arena_slice(arena, rows_blob(rows, 14));
+    err_t error = record_decode(agent_type(), fallbacks, arena, &kept);
+    agent->fallbacks = kept.fallbacks;
+    return error;
+}
+
+static err_t agent_find(struct work *work, struct slice tenant, uint64_t id, struct agent *agent)
+{
+    struct rows rows =
+        db_select(work->db, "SELECT " AGENT_COLUMNS " FROM agents WHERE id = ? AND tenant = ?",
+                  "it", id, tenant_of(tenant));
+    err_t error = ERR_AGENT_NOT_FOUND;
+    if (rows_next(&rows)) error = read_agent(work, &rows, agent);
+    err_t end = rows_end(&rows);
+    return end ? end : error;
+}
+
+err_t agent_read(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    return agent_find(work, select->tenant, select->id, result);
+}
+
+err_t agent_list(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct agents *agents = result;
+    uint64_t limit = page_limit(select->limit);
+    struct agent *data = arena_alloc(&work->arena, (limit + 1) * sizeof(*data));
+    struct rows rows = db_select(work->db,
+                                 "SELECT " AGENT_COLUMNS " FROM agents"
+                                 " WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+                                 "tii", tenant_of(select->tenant), select->after, limit + 1);
+    err_t error = OK;
+    size_t count = 0;
+    while (!error && rows_next(&rows)) error = read_agent(work, &rows, &data[count++]);
+    err_t end = rows_end(&rows);
+    agents->data = (struct list){data, MIN(count, limit)};
+    agents->next = count > limit ? data[limit - 1].id : 0;
+    return end ? end : error;
+}
+
+/* --- writing --- */
+
+static err_t check(struct work *work, struct slice tenant, const struct agent *agent)
+{
+    err_t error = agent_check(agent, &work->call->message);
+    if (!error && agent->portfolio_id) error = portfolio_check(work, tenant, agent->portfolio_id);
+    return error;
+}
+
+/* Writes every member of an agent whose row is there. */
+static err_t agent_store(struct work *work, const struct agent *agent)
+{
+    struct buffer fallbacks = {0};
+    struct agent kept = {.fallbacks = agent->fallbacks};
+    if (kept.fallbacks.count) record_encode(agent_type(), &kept, &fallbacks);
+    err_t error =
+        db_run(work->db,
+               "UPDATE agents SET version = ?, name = ?, provider = ?, model = ?, base_url = ?,"
+               " system_prompt = ?, temperature = ?, language = ?, portfolio_id = ?, top_k = ?,"
+               " max_context_tokens = ?, semantic_cache = ?, semantic_threshold = ?, fallbacks = ?"
+               " WHERE id = ?",
+               "itttttdtiiiidbi", agent->version, agent->name, agent->provider, agent->model,
+               agent->base_url, agent->system_prompt, agent->temperature, agent->language,
+               agent->portfolio_id, agent->top_k, agent->max_context_tokens,
+               (uint64_t)agent->semantic_cache, agent->semantic_threshold, buffer_slice(&fallbacks),
+               agent->id);
+    buffer_free(&fallbacks);
+    return error ? error : change_log(work, "agent", agent->id, agent->version, 0, 0);
+}
+
+err_t agent_create(struct work *work, const void *request, void *result)
+{
+    const struct put_agent *put = request;
+    struct agent *agent = result;
+    *agent = put->agent;
+    agent->present = 0;
+    agent->version = 1;
+    if (!agent->provider.len) agent->provider = SLICE("extractive");
+    err_t error = check(work, put->tenant, agent);
+    if (!error)
+        error = db_run(work->db, "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?)",
+                       "ttt", tenant_of(put->tenant), agent->name, agent->provider);
+    if (error) return error;
+    agent->id = db_last_id(work->db);
+    return agent_store(work, agent);
+}
+
+err_t agent_update(struct work *work, const void *request, void *result)
+{
+    const struct put_agent *put = request;
+    struct agent *agent = result;
+    err_t error = agent_find(work, put->tenant, put->id, agent);
+    if (error) return error;
+    uint64_t id = agent->id, version = agent->version;
+    record_merge(agent_type(), agent, &put->agent);
+    agent->present = 0;
+    agent->id = id;
+    agent->version = version + 1;
+    error = check(work, put->tenant, agent);
+    return error ? error : agent_store(work, agent);
+}
+
+err_t agent_delete(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct agent *agent = result;
+    err_t error = agent_find(work, select->tenant, select->id, agent);
+    if (!error) error = db_run(work->db, "DELETE FROM agents WHERE id = ?", "i", select->id);
+    agent->version++;
+    return error ? error : change_log(work, "agent", agent->id, agent->version, 0, 0);
+}

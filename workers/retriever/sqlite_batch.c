@@ -1,0 +1,277 @@
+/* document.put and document.update: a call's documents, one by one, each with its own result under
+ * (operation, index), so that a call cut in the middle goes on where it was when it comes again.
+ *
+ *     batch_open ─▶ batch_next ─▶ unit_prepare ─▶ unit_store ─▶ batch_close
+ *                    └────────── a document ──────────┘
+ *                                 no transaction   in one, with other documents */
+#include "proto/codec.h"
+#include "workers/retriever/sqlite_documents.h"
+
+struct batch {
+    struct put_documents request;
+    struct document *results; /* one each */
+    size_t begun, settled;
+    err_t error; /* of the whole call */
+};
+
+err_t batch_open(struct work *work)
+{
+    struct batch *batch = arena_alloc(&work->arena, sizeof(*batch));
+    err_t error =
+        record_decode(put_documents_type(), work->call->request, &work->arena, &batch->request);
+    if (error) return error;
+    batch->results =
+        arena_alloc(&work->arena, batch->request.documents.count * sizeof(struct document));
+    work->batch = batch;
+    return portfolio_check(work, batch->request.tenant, batch->request.portfolio_id);
+}
+
+bool batch_next(struct work *work, struct unit *unit)
+{
+    struct batch *batch = work->batch;
+    const struct document *documents = batch->request.documents.items;
+    if (batch->error || batch->begun == batch->request.documents.count) return false;
+    *unit = (struct unit){.work = work, .index = batch->begun, .given = documents[batch->begun]};
+    batch->begun++;
+    return true;
+}
+
+static void settle(struct unit *unit, const struct document *result)
+{
+    unit->work->batch->results[unit->index] = *result;
+    if (!unit->settled) unit->work->batch->settled++;
+    unit->settled = true;
+}
+
+/* A document of many that is at fault itself says so in its place; anything else, or the only
+ * document's error, is the call's. May come after unit_store, when the commit failed. */
+void unit_fail(struct unit *unit, err_t error)
+{
+    struct batch *batch = unit->work->batch;
+    const struct document *given = &unit->given;
+    bool own = error_category(error) == ERROR_CLIENT && error != ERR_PORTFOLIO_NOT_FOUND;
+    if (!batch->error && (!own || batch->request.documents.count == 1)) batch->error = error;
+    settle(unit, &(struct document){.id = given->id,
+                                    .portfolio_id = batch->request.portfolio_id,
+                                    .title = given->title,
+                                    .source = given->source,
+                                    .format = given->format,
+                                    .metadata = given->metadata,
+                                    .bytes = given->content.len,
+                                    .status = SLICE("failed"),
+                                    .error = slice_of(error_code(error))});
+}
+
+bool batch_close(struct work *work)
+{
+    struct batch *batch = work->batch;
+    struct documents result = {.data = {batch->results, batch->request.documents.count}};
+    bool all = batch->settled == batch->request.documents.count;
+    if (!all && !(batch->error && batch->settled == batch->begun)) return false;
+    work->call->error = batch->error;
+    if (!batch->error) record_encode(documents_type(), &result, &work->call->result);
+    return true;
+}
+
+/* --- what there is already --- */
+
+static bool updates(const struct unit *unit)
+{
+    return unit->work->call->kind == KIND_DOCUMENT_UPDATE;
+}
+
+/* The row that this document replaces; id 0 if none. */
+static err_t find_old(struct unit *unit, struct document_row *row)
+{
+    const struct batch *batch = unit->work->batch;
+    if (!updates(unit))
+        return document_row_by_source(unit->work, batch->request.portfolio_id, unit->given.source,
+                                      row);
+    err_t error = document_row(unit->work, unit->given.id, row);
+    bool elsewhere = !error && row->portfolio_id != batch->request.portfolio_id;
+    return elsewhere ? ERR_DOCUMENT_NOT_FOUND : error;
+}
+
+/* An update gives some members; the others are as they were given before. */
+static err_t complete_update(struct unit *unit)
+{
+    struct document_row row;
+    struct document whole = {0};
+    err_t error = find_old(unit, &row);
+    if (error) return error;
+    error = document_content(unit->work, row.id, &whole.content);
+    whole.title = row.given_title;
+    whole.format = row.format;
+    whole.source = row.source;
+    whole.metadata = row.metadata;
+    record_merge(document_type(), &whole, &unit->given);
+    whole.id = row.id;
+    whole.version = row.version;
+    unit->given = whole;
+    return error;
+}
+
+static bool same_content(const struct document_row *row, const struct document *given,
+                         const uint8_t hash[SHA256_BYTES])
+{
+    return row->id && !slice_equal(row->status, SLICE("failed")) &&
+           slice_equal(row->source, given->source) &&
+           slice_equal(row->hash, (struct slice){(const char *)hash, SHA256_BYTES});
+}
+
+static void result_of(const struct document_row *row, bool unchanged, struct document *result)
+{
+    *result = (struct document){
+        .id = row->id,
+        .portfolio_id = row->portfolio_id,
+        .title = row->title,
+        .format = row->format,
+        .source = row->source,
+        .metadata = row->metadata,
+        .status = row->status,
+        .chunks = row->chunks,
+        .bytes = row->bytes,
+        .error = row->error,
+        .version = row->version,
+        .unchanged = unchanged,
+    };
+}
+
+/* Answers from the result that was remembered for this operation. */
+static bool replayed(struct unit *unit, err_t *error)
+{
+    struct buffer kept = {0};
+    struct document result;
+    bool found = operation_replay(unit->work, unit->index, &kept, error);
+    if (found) {
+        struct slice bytes = arena_slice(&unit->work->arena, buffer_slice(&kept));
+        *error = record_decode(document_type(), bytes, &unit->work->arena, &result);
+        if (!*error) settle(unit, &result);
+    }
+    buffer_free(&kept);
+    return found;
+}
+
+/* --- preparing --- */
+
+static void normalise(struct document *given)
+{
+    if (!given->format.len) given->format = SLICE("text");
+    if (!given->metadata.len) given->metadata = SLICE("{}");
+}
+
+static void serve_small(void *context)
+{
+    struct unit *unit = context;
+    writer_serve_small(unit->work->store->writer);
+}
+
+static err_t prepare(struct unit *unit)
+{
+    struct document_row row = {0};
+    err_t error = updates(unit) ? complete_update(unit) : OK;
+    if (error) return error;
+    normalise(&unit->given);
+    document_hash(&unit->given, unit->hash);
+    if ((error = find_old(unit, &row))) return error;
+    unit->unchanged = same_content(&row, &unit->given, unit->hash);
+    if (unit->unchanged) return OK;
+    unit->prepared = true;
+    return ingest_prepare(&unit->given, unit->work->options->document_bytes_max, serve_small, unit,
+                          &unit->ready);
+}
+
+void unit_prepare(struct unit *unit)
+{
+    err_t error = OK;
+    if (replayed(unit, &error)) return;
+    if (!error) error = prepare(unit);
+    if (error) unit_fail(unit, error);
+}
+
+void unit_free(struct unit *unit)
+{
+    if (unit->prepared) ingest_free(&unit->ready);
+    unit->prepared = false;
+}
+
+/* --- storing --- */
+
+/* What the row becomes. Its texts live as long as the call: the result names them. */
+static void fill_row(struct unit *unit, struct document_row *row)
+{
+    const struct document *given = &unit->given;
+    struct arena *arena = &unit->work->arena;
+    row->portfolio_id = unit->work->batch->request.portfolio_id;
+    row->version++;
+    row->source = given->source;
+    row->format = given->format;
+    row->metadata = given->metadata;
+    row->given_title = given->title;
+    row->title = arena_slice(arena, unit->ready.title);
+    row->bytes = given->content.len;
+    row->status = SLICE("indexing");
+    row->error = (struct slice){0};
+    row->hash = (struct slice){(const char *)unit->hash, SHA256_BYTES};
+}
+
+static err_t replace(struct unit *unit, struct document_row *row)
+{
+    struct work *work = unit->work;
+    struct document_row old = *row;
+    bool is_new = !old.id;
+    fill_row(unit, row);
+    err_t error =
+        is_new ? document_reserve(work, row) : chunks_delete(work, old.first_chunk, old.chunks);
+    if (!error) error = chunks_insert(work, row, &unit->ready);
+    if (!error) error = document_write(work, row, unit->given.content);
+    if (!error)
+        error = portfolio_bump(work, row->portfolio_id, is_new,
+                               (int64_t)row->chunks - (int64_t)old.chunks);
+    if (!error && !is_new) error = document_log(work, &old);
+    if (!error) error = document_log(work, row);
+    return error;
+}
+
+static err_t remember(struct unit *unit, const struct document *result)
+{
+    struct buffer bytes = {0};
+    record_encode(document_type(), result, &bytes);
+    err_t error = operation_remember(unit->work, unit->index, buffer_slice(&bytes));
+    buffer_free(&bytes);
+    return error;
+}
+
+/* Somebody else may have written since the document was prepared. */
+static err_t check_again(struct unit *unit, struct document_row *row)
+{
+    const struct put_documents *request = &unit->work->batch->request;
+    struct document_row twin;
+    err_t error = portfolio_check(unit->work, request->tenant, request->portfolio_id);
+    if (!error) error = find_old(unit, row);
+    if (error) return error;
+    if (updates(unit) && row->version != unit->given.version) return ERR_STORE_BUSY;
+    bool same = same_content(row, &unit->given, unit->hash);
+    if (unit->unchanged && !same) return ERR_STORE_BUSY;
+    unit->unchanged = same; /* it may be twice in one call */
+    error = document_row_by_source(unit->work, request->portfolio_id, unit->given.source, &twin);
+    if (!error && twin.id && twin.id != row->id)
+        return work_fail(unit->work, ERR_INVALID_FIELD, "another document has this source");
+    return error;
+}
+
+err_t unit_store(struct unit *unit)
+{
+    struct document_row row = {0};
+    struct document result;
+    err_t error = OK;
+    if (replayed(unit, &error) || error) return error;
+    error = check_again(unit, &row);
+    if (!error && !unit->unchanged) error = replace(unit, &row);
+    if (error) return error;
+    result_of(&row, unit->unchanged, &result);
+    if ((error = remember(unit, &result))) return error;
+    if (!unit->unchanged) unit->work->call->pending = row.portfolio_id;
+    settle(unit, &result);
+    return OK;
+}

@@ -1,0 +1,187 @@
+/* Conversations. A turn, question and answer, is one row and two messages: 2 id - 1 and 2 id. */
+#include "common/clock.h"
+#include "common/sha256.h"
+#include "proto/codec.h"
+#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/timestamp.h"
+
+#define MESSAGES_MAX 1000 /* of a conversation in one answer, the newest */
+
+/* --- recording --- */
+
+static err_t conversation_make(struct work *work, const struct turn *turn, uint64_t *id)
+{
+    err_t error = db_run(
+        work->db, "INSERT INTO conversations (tenant, agent_id, created_at) VALUES (?, ?, ?)",
+        "tii", tenant_of(turn->tenant), turn->agent_id, (uint64_t)clock_wall_ms());
+    *id = db_last_id(work->db);
+    return error;
+}
+
+static err_t conversation_check(struct work *work, struct slice tenant, uint64_t id,
+                                struct conversation *found)
+{
+    struct rows rows = db_select(
+        work->db, "SELECT agent_id, created_at FROM conversations WHERE id = ? AND tenant = ?",
+        "it", id, tenant_of(tenant));
+    bool there = rows_next(&rows);
+    if (there && found) {
+        found->id = id;
+        found->agent_id = rows_u64(&rows, 0);
+        found->created_at = timestamp_text(&work->arena, rows_u64(&rows, 1));
+    }
+    err_t error = rows_end(&rows);
+    return error ? error : there ? OK : ERR_CONVERSATION_NOT_FOUND;
+}
+
+static void citations_encode(struct list citations, struct buffer *out)
+{
+    struct ready_answer kept = {.citations = citations};
+    if (citations.count) record_encode(ready_answer_type(), &kept, out);
+}
+
+static err_t turn_insert(struct work *work, const struct turn *turn, uint64_t conversation_id)
+{
+    struct buffer citations = {0};
+    citations_encode(turn->citations, &citations);
+    err_t error = db_run(
+        work->db,
+        "INSERT INTO turns (conversation_id, created_at, agent_id, portfolio_id, question, answer,"
+        " language, complexity, top_k, max_tokens, status, error, cached, finish_reason, "
+        "written_by,"
+        " prompt_tokens, completion_tokens, total_tokens, citations, timings_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiittttiitttttiiibt", conversation_id, (uint64_t)clock_wall_ms(), turn->agent_id,
+        turn->portfolio_id, turn->question, turn->answer, turn->language, turn->complexity,
+        turn->top_k, turn->max_tokens, turn->status.len ? turn->status : SLICE("completed"),
+        turn->error, turn->cached, turn->finish_reason, turn->written_by, turn->usage.prompt_tokens,
+        turn->usage.completion_tokens, turn->usage.total_tokens, buffer_slice(&citations),
+        turn->timings_ms.len ? turn->timings_ms : SLICE("{}"));
+    buffer_free(&citations);
+    return error;
+}
+
+err_t turn_record(struct work *work, const void *request, void *result)
+{
+    const struct turn *turn = request;
+    struct recorded *recorded = result;
+    uint64_t id = turn->conversation_id;
+    err_t error =
+        id ? conversation_check(work, turn->tenant, id, NULL) : conversation_make(work, turn, &id);
+    if (!error) error = turn_insert(work, turn, id);
+    recorded->conversation_id = id;
+    recorded->message_id = 2 * db_last_id(work->db);
+    return error;
+}
+
+/* --- reading --- */
+
+/* The two messages of a row, as the statements below select it. */
+static err_t read_turn(struct work *work, const struct rows *rows, struct chat_message message[2])
+{
+    struct arena *arena = &work->arena;
+    struct ready_answer kept;
+    uint64_t id = rows_u64(rows, 0);
+    message[0] = (struct chat_message){
+        .id = 2 * id - 1,
+        .role = SLICE("user"),
+        .content = rows_copy(rows, 1, arena),
+        .created_at = timestamp_text(arena, rows_u64(rows, 3)),
+        .status = rows_copy(rows, 4, arena),
+    };
+    message[1] = (struct chat_message){
+        .id = 2 * id,
+        .role = SLICE("assistant"),
+        .content = rows_copy(rows, 2, arena),
+        .created_at = message[0].created_at,
+        .status = message[0].status,
+        .error = rows_copy(rows, 5, arena),
+        .cached = rows_copy(rows, 6, arena),
+        .finish_reason = rows_copy(rows, 7, arena),
+        .usage = {.prompt_tokens = rows_u64(rows, 8),
+                  .completion_tokens = rows_u64(rows, 9),
+                  .total_tokens = rows_u64(rows, 10)},
+        .timings_ms = rows_copy(rows, 12, arena),
+    };
+    struct slice citations = arena_slice(arena, rows_blob(rows, 11));
+    err_t error = record_decode(ready_answer_type(), citations, arena, &kept);
+    message[1].citations = kept.citations;
+    return error;
+}
+
+/* Newest first from the database, oldest first in the list. */
+static err_t read_turns(struct work *work, struct rows *rows, size_t messages_max,
+                        struct list *list)
+{
+    size_t turns_max = (messages_max + 1) / 2, at = 2 * turns_max;
+    struct chat_message *messages = arena_alloc(&work->arena, at * sizeof(*messages));
+    err_t error = OK;
+    while (!error && at && rows_next(rows)) error = read_turn(work, rows, messages + (at -= 2));
+    at = MAX(at, 2 * turns_max - messages_max);
+    *list = (struct list){messages + at, 2 * turns_max - at};
+    err_t end = rows_end(rows);
+    return error ? error : end;
+}
+
+#define TURN_COLUMNS                                                                         \
+    "id, question, answer, created_at, status, error, cached, finish_reason, prompt_tokens," \
+    " completion_tokens, total_tokens, citations, timings_ms"
+
+err_t conversation_read(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct conversation *conversation = result;
+    err_t error = conversation_check(work, select->tenant, select->id, conversation);
+    if (error) return error;
+    struct rows rows =
+        db_select(work->db,
+                  "SELECT " TURN_COLUMNS " FROM turns WHERE conversation_id = ? ORDER BY id DESC"
+                  " LIMIT ?",
+                  "ii", select->id, (uint64_t)MESSAGES_MAX / 2);
+    return read_turns(work, &rows, MESSAGES_MAX, &conversation->messages);
+}
+
+/* What a generator reads of a message, and what the digest names: role and content. */
+static void keep_words(struct list *messages)
+{
+    struct chat_message *message = messages->items;
+    for (size_t i = 0; i < messages->count; i++)
+        message[i] = (struct chat_message){
+            .id = message[i].id, .role = message[i].role, .content = message[i].content};
+}
+
+static struct slice digest_of(struct work *work, const struct list *messages)
+{
+    const struct chat_message *message = messages->items;
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX + 1];
+    struct sha256 sha;
+    sha256_init(&sha);
+    for (size_t i = 0; i < messages->count; i++) {
+        sha256_add_field(&sha, message[i].role);
+        sha256_add_field(&sha, message[i].content);
+    }
+    sha256_end(&sha, digest);
+    sha256_hex(digest, hex);
+    return arena_slice(&work->arena, (struct slice){hex, SHA256_HEX});
+}
+
+/* A failed turn has no answer to go on from and is left out; a cancelled one was read as far as it
+ * went. */
+err_t history_read(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct history *history = result;
+    size_t max = work->options->history_messages_max;
+    err_t error = conversation_check(work, select->tenant, select->id, NULL);
+    if (error) return error;
+    struct rows rows = db_select(work->db,
+                                 "SELECT " TURN_COLUMNS " FROM turns WHERE conversation_id = ?"
+                                 " AND status <> 'failed' ORDER BY id DESC LIMIT ?",
+                                 "ii", select->id, (uint64_t)(max + 1) / 2);
+    error = read_turns(work, &rows, max, &history->messages);
+    keep_words(&history->messages);
+    history->conversation_id = select->id;
+    history->digest = digest_of(work, &history->messages);
+    return error;
+}

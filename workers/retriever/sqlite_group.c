@@ -1,0 +1,334 @@
+/* The helper's side of the store: writes that wait are committed as one group, each in a savepoint
+ * of its own so that one that fails spoils nobody's; documents go in pieces between the groups;
+ * what is old is purged in small steps.
+ *
+ *     BEGIN IMMEDIATE
+ *         SAVEPOINT one   [replay | decode, run, encode, remember]   RELEASE, or ROLLBACK TO
+ *         ...
+ *     COMMIT                          one fsync; only then does anybody hear of success */
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proto/codec.h"
+#include "workers/retriever/sqlite_store.h"
+
+#define PIECE_UNITS    32  /* documents in one transaction, at most */
+#define PIECE_CHUNKS   128 /* with so many chunks it is enough */
+#define KEEP_MS        UINT64_C(86400000)
+#define PURGE_ROWS     250
+#define PURGE_AGAIN_MS 50
+#define PURGE_LATER_MS 10000
+#define POLITE_US      300
+
+/* --- transactions --- */
+
+/* Where another process writes too, it gets a chance between two groups of ours: SQLite's lock
+ * knows no queue. */
+static void let_others_write(struct sqlite_store *store)
+{
+    uint64_t seen = db_data_version(&store->writing);
+    if (seen != store->writing_mark) store->polite_until_ms = clock_ms() + 1000;
+    store->writing_mark = seen;
+    if (clock_ms() < store->polite_until_ms) usleep(POLITE_US);
+}
+
+static err_t begin(struct sqlite_store *store)
+{
+    if (__atomic_load_n(&store->gone, __ATOMIC_RELAXED)) return ERR_STORE_UNAVAILABLE;
+    let_others_write(store);
+    return db_run(&store->writing, "BEGIN IMMEDIATE", "");
+}
+
+/* After some errors SQLite has rolled back by itself. */
+static bool in_transaction(struct sqlite_store *store)
+{
+    return !sqlite3_get_autocommit(store->writing.sqlite);
+}
+
+static void roll_back(struct sqlite_store *store)
+{
+    if (in_transaction(store) && db_run(&store->writing, "ROLLBACK", ""))
+        log_error("store rollback failed");
+}
+
+static err_t commit(struct sqlite_store *store, err_t error)
+{
+    if (!error && !in_transaction(store)) error = ERR_STORE_FAILED;
+    if (!error) error = db_run(&store->writing, "COMMIT", "");
+    if (error) roll_back(store);
+    return error;
+}
+
+/* Runs `part` so that it leaves nothing behind when it fails. */
+static err_t in_savepoint(struct sqlite_store *store, err_t (*part)(void *), void *context)
+{
+    struct db *db = &store->writing;
+    err_t error = db_run(db, "SAVEPOINT part", "");
+    if (error) return error;
+    error = part(context);
+    if (!in_transaction(store)) return error ? error : ERR_STORE_FAILED;
+    if (error && db_run(db, "ROLLBACK TO part", "")) return ERR_STORE_FAILED;
+    err_t released = db_run(db, "RELEASE part", "");
+    return error ? error : released;
+}
+
+/* --- one operation --- */
+
+bool operation_replay(struct work *work, uint64_t part, struct buffer *out, err_t *error)
+{
+    if (!work->call->op.len) return false;
+    struct rows rows = db_select(
+        work->db, "SELECT portfolio_version, result FROM operations WHERE op = ? AND part = ?",
+        "ti", work->call->op, part);
+    bool found = rows_next(&rows);
+    if (found) {
+        work->call->portfolio_version = rows_u64(&rows, 0);
+        buffer_append_slice(out, rows_blob(&rows, 1));
+    }
+    *error = rows_end(&rows);
+    return found && !*error;
+}
+
+err_t operation_remember(struct work *work, uint64_t part, struct slice result)
+{
+    if (!work->call->op.len) return OK;
+    return db_run(work->db,
+                  "INSERT INTO operations (op, part, at, portfolio_version, result)"
+                  " VALUES (?, ?, ?, ?, ?)",
+                  "tiiib", work->call->op, part, (uint64_t)clock_wall_ms(),
+                  work->call->portfolio_version, result);
+}
+
+static err_t run(struct work *work)
+{
+    const struct kind_info *kind = kind_info(work->call->kind);
+    const struct operation *operation = work->operation;
+    const struct record_type *takes = operation->request ? operation->request() : kind->request();
+    const struct record_type *gives = operation->result ? operation->result() : kind->result();
+    void *request = arena_alloc(&work->arena, takes->size);
+    void *result = arena_alloc(&work->arena, gives->size);
+    err_t error = record_decode(takes, work->call->request, &work->arena, request);
+    if (!error) error = operation->run(work, request, result);
+    if (!error) record_encode(gives, result, &work->call->result);
+    return error;
+}
+
+err_t operation_perform(struct work *work)
+{
+    struct store_call *call = work->call;
+    bool writes = work->operation->place != ON_LOOP;
+    err_t error = OK;
+    bool known = writes && operation_replay(work, call->stage, &call->result, &error);
+    if (!error && !known) error = run(work);
+    if (!error && !known && writes)
+        error = operation_remember(work, call->stage, buffer_slice(&call->result));
+    if (!error && work->operation->finish) error = work->operation->finish(work);
+    return error;
+}
+
+static err_t perform(void *work)
+{
+    return operation_perform(work);
+}
+
+/* --- small writes --- */
+
+static void work_fail_with(struct work *work, err_t error)
+{
+    store_call_free(work->call);
+    work->call->error = error;
+    work->call->pending = 0;
+}
+
+static err_t run_group(struct sqlite_store *store, struct write *list)
+{
+    err_t error = begin(store);
+    if (error) return error;
+    for (struct write *write = list; write; write = write->next) {
+        struct work *work = (struct work *)write;
+        work->call->error = in_savepoint(store, perform, work);
+        if (!in_transaction(store)) return work->call->error;
+    }
+    return commit(store, OK);
+}
+
+static void write_small(void *context, struct write *list)
+{
+    struct sqlite_store *store = context;
+    err_t error = run_group(store, list);
+    if (error) roll_back(store);
+    while (list) {
+        struct work *work = (struct work *)list;
+        list = list->next;
+        if (error || work->call->error) work_fail_with(work, error ? error : work->call->error);
+        writer_finish(store->writer, &work->write);
+    }
+}
+
+/* --- documents --- */
+
+static void finish_bulk(struct work *work)
+{
+    if (work->call->error) work_fail_with(work, work->call->error);
+    writer_finish(work->store->writer, &work->write);
+}
+
+/* The call whose documents are next; NULL when none waits. */
+static struct work *bulk_call(struct sqlite_store *store)
+{
+    while (!store->bulk) {
+        struct work *work = (struct work *)writer_next_bulk(store->writer);
+        if (!work) return NULL;
+        work->call->error = batch_open(work);
+        if (work->call->error)
+            finish_bulk(work);
+        else
+            store->bulk = work;
+    }
+    return store->bulk;
+}
+
+/* The next document, of whatever call. A call that has none left goes out of sight: it is closed
+ * here if nothing of it is under way, else once that is stored. */
+static bool next_unit(struct sqlite_store *store, struct unit *unit)
+{
+    struct work *work;
+    while ((work = bulk_call(store))) {
+        if (batch_next(work, unit)) return true;
+        store->bulk = NULL;
+        if (batch_close(work)) finish_bulk(work);
+    }
+    return false;
+}
+
+/* Prepares documents until they are enough for a transaction. */
+static size_t gather(struct sqlite_store *store, struct unit *units)
+{
+    size_t count = 0, chunks = 0;
+    while (count < PIECE_UNITS && chunks < PIECE_CHUNKS && next_unit(store, &units[count])) {
+        struct unit *unit = &units[count++];
+        unit_prepare(unit);
+        chunks += unit->ready.count;
+        writer_serve_small(store->writer);
+    }
+    return count;
+}
+
+static err_t store_part(void *unit)
+{
+    return unit_store(unit);
+}
+
+static err_t store_units(struct sqlite_store *store, struct unit *units, size_t count)
+{
+    err_t error = begin(store);
+    if (error) return error;
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].settled) continue;
+        err_t failed = in_savepoint(store, store_part, &units[i]);
+        if (!in_transaction(store)) return failed;
+        if (failed) unit_fail(&units[i], failed);
+    }
+    return commit(store, OK);
+}
+
+static bool all_settled(const struct unit *units, size_t count)
+{
+    size_t i = 0;
+    while (i < count && units[i].settled) i++;
+    return i == count;
+}
+
+static bool write_bulk(void *context)
+{
+    struct sqlite_store *store = context;
+    struct unit units[PIECE_UNITS];
+    size_t count = gather(store, units);
+    err_t error = all_settled(units, count) ? OK : store_units(store, units, count);
+    if (error) roll_back(store);
+    for (size_t i = 0; i < count; i++) {
+        struct work *work = units[i].work;
+        bool last = i + 1 == count || units[i + 1].work != work;
+        if (error) unit_fail(&units[i], error);
+        unit_free(&units[i]);
+        if (last && work != store->bulk && batch_close(work)) finish_bulk(work);
+    }
+    return store->bulk;
+}
+
+/* --- purging --- */
+
+static err_t purge_rows(struct sqlite_store *store, const char *sql, bool *more)
+{
+    err_t error = db_run(&store->writing, sql, "ii", (uint64_t)PURGE_ROWS,
+                         (uint64_t)clock_wall_ms() - KEEP_MS);
+    *more |= sqlite3_changes(store->writing.sqlite) > 0;
+    return error;
+}
+
+/* One document of a deleted portfolio, or the last trace of it. */
+static err_t purge_portfolio(struct sqlite_store *store, bool *more)
+{
+    struct work work = {.store = store, .db = &store->writing};
+    uint64_t portfolio_id = 0, id = 0, first = 0, chunks = 0;
+    struct rows rows =
+        db_select(work.db,
+                  "SELECT p.id, d.id, d.first_chunk, d.chunks FROM deleted_portfolios p"
+                  " LEFT JOIN documents d ON d.portfolio_id = p.id LIMIT 1",
+                  "");
+    if (rows_next(&rows)) {
+        portfolio_id = rows_u64(&rows, 0), id = rows_u64(&rows, 1);
+        first = rows_u64(&rows, 2), chunks = rows_u64(&rows, 3);
+    }
+    err_t error = rows_end(&rows);
+    if (error || !portfolio_id) return error;
+    *more = true;
+    if (!id)
+        return db_run(work.db, "DELETE FROM deleted_portfolios WHERE id = ?", "i", portfolio_id);
+    error = chunks_delete(&work, first, chunks);
+    if (!error) error = db_run(work.db, "DELETE FROM contents WHERE document_id = ?", "i", id);
+    return error ? error : db_run(work.db, "DELETE FROM documents WHERE id = ?", "i", id);
+}
+
+/* Looks without a lock first: mostly there is nothing. */
+static bool purge_wanted(struct sqlite_store *store)
+{
+    uint64_t old = (uint64_t)clock_wall_ms() - KEEP_MS;
+    struct rows rows = db_select(&store->writing,
+                                 "SELECT EXISTS (SELECT 1 FROM deleted_portfolios)"
+                                 " OR (SELECT at FROM operations ORDER BY id LIMIT 1) < ?1"
+                                 " OR (SELECT at FROM changes ORDER BY seq LIMIT 1) < ?1",
+                                 "i", old);
+    bool wanted = rows_next(&rows) && rows_u64(&rows, 0);
+    return !rows_end(&rows) && wanted;
+}
+
+static unsigned purge(void *context)
+{
+    struct sqlite_store *store = context;
+    bool more = false;
+    if (!purge_wanted(store)) return PURGE_LATER_MS;
+    err_t error = begin(store);
+    if (error) return PURGE_LATER_MS;
+    error = purge_rows(store,
+                       "DELETE FROM operations WHERE id <= (SELECT max(id) FROM"
+                       " (SELECT id FROM operations ORDER BY id LIMIT ?)) AND at < ?",
+                       &more);
+    if (!error)
+        error = purge_rows(store,
+                           "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM"
+                           " (SELECT seq FROM changes ORDER BY seq LIMIT ?)) AND at < ?",
+                           &more);
+    if (!error) error = purge_portfolio(store, &more);
+    error = commit(store, error);
+    return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;
+}
+
+static void on_done(void *context, struct write *write)
+{
+    (void)context;
+    work_done((struct work *)write);
+}
+
+const struct writer_work sqlite_writer_work = {write_small, write_bulk, purge, on_done};

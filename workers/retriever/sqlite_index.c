@@ -1,0 +1,308 @@
+/* Vectors that follow a stored document: lease a batch of chunks that wait, store what came back.
+ *
+ *     waiting ──lease──▶ leased ──store──▶ has its vector
+ *        ▲                 │ expired
+ *        └─────────────────┘    each time the batch it goes in is smaller; after LEASES_MAX the
+ *                               chunk is alone to blame, and its document `failed`
+ *
+ * Storing looks at chunk id and content hash, not at the lease: a late vector of the same text is
+ * as good. Vectors are kept as int8 with a scale each: a quarter of float32's bytes to write and to
+ * load, and the index in memory holds just that. */
+#include <math.h>
+
+#include "common/clock.h"
+#include "proto/codec.h"
+#include "workers/embedder/embedder.h"
+#include "workers/retriever/sqlite_store.h"
+
+#define LEASE_MS    30000
+#define LEASES_MAX  5
+#define BATCH_MAX   64
+#define BATCH_BYTES (128 * 1024)
+
+/* Chunks in a batch, by how often one of them was leased in vain. */
+static const size_t batch_max[LEASES_MAX] = {BATCH_MAX, BATCH_MAX, 8, 1, 1};
+
+struct waiting {
+    uint64_t chunk_id, document_id, leases, bytes;
+    struct slice hash;
+};
+
+/* --- leasing --- */
+
+static err_t portfolio_of(struct work *work, uint64_t id, struct index_request *request)
+{
+    struct rows rows =
+        db_select(work->db, "SELECT tenant, embedder FROM portfolios WHERE id = ?", "i", id);
+    bool found = rows_next(&rows);
+    if (found) {
+        request->portfolio_id = id;
+        request->tenant = rows_copy(&rows, 0, &work->arena);
+        request->embedder = rows_copy(&rows, 1, &work->arena);
+    }
+    return rows_end(&rows);
+}
+
+static err_t read_waiting(struct work *work, uint64_t portfolio_id, struct waiting *waiting,
+                          size_t *count)
+{
+    struct rows rows =
+        db_select(work->db,
+                  "SELECT u.chunk_id, u.document_id, u.leases, length(CAST(c.text AS BLOB)), "
+                  "c.hash FROM unindexed u"
+                  " JOIN chunks c ON c.id = u.chunk_id WHERE u.portfolio_id = ? AND u.expires <= ?"
+                  " ORDER BY u.expires, u.chunk_id LIMIT ?",
+                  "iii", portfolio_id, (uint64_t)clock_wall_ms(), (uint64_t)BATCH_MAX);
+    for (*count = 0; *count < BATCH_MAX && rows_next(&rows); ++*count)
+        waiting[*count] = (struct waiting){
+            .chunk_id = rows_u64(&rows, 0),
+            .document_id = rows_u64(&rows, 1),
+            .leases = rows_u64(&rows, 2),
+            .bytes = rows_u64(&rows, 3),
+            .hash = arena_slice(&work->arena, rows_blob(&rows, 4)),
+        };
+    return rows_end(&rows);
+}
+
+static err_t document_fail(struct work *work, uint64_t id)
+{
+    err_t error = db_run(work->db, "UPDATE documents SET status = 'failed', error = ? WHERE id = ?",
+                         "si", error_code(ERR_EMBEDDER_UNAVAILABLE), id);
+    if (error) return error;
+    return db_run(work->db, "DELETE FROM unindexed WHERE document_id = ?", "i", id);
+}
+
+/* The waiting chunks, once the hopeless ones are out of the way. */
+static err_t find_waiting(struct work *work, uint64_t portfolio_id, struct waiting *waiting,
+                          size_t *count)
+{
+    bool again = true;
+    err_t error = OK;
+    while (!error && again) {
+        again = false;
+        error = read_waiting(work, portfolio_id, waiting, count);
+        for (size_t i = 0; !error && i < *count; i++)
+            if (waiting[i].leases >= LEASES_MAX) {
+                error = document_fail(work, waiting[i].document_id);
+                again = true;
+            }
+    }
+    return error;
+}
+
+/* How many from the front go together. */
+static size_t batch_size(const struct waiting *waiting, size_t count)
+{
+    size_t limit = BATCH_MAX, bytes = 0, n = 0;
+    for (; n < count; n++) {
+        limit = MIN(limit, batch_max[waiting[n].leases]);
+        bytes += waiting[n].bytes;
+        if (n && (n >= limit || bytes > BATCH_BYTES)) break;
+    }
+    return n;
+}
+
+static err_t lease(struct work *work, const struct waiting *waiting, struct index_chunk *chunk)
+{
+    *chunk = (struct index_chunk){.chunk_id = waiting->chunk_id, .hash = waiting->hash};
+    return db_run(work->db,
+                  "UPDATE unindexed SET leases = leases + 1, expires = ? WHERE chunk_id = ?", "ii",
+                  (uint64_t)clock_wall_ms() + LEASE_MS, waiting->chunk_id);
+}
+
+err_t index_lease(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct index_request *leased = result;
+    struct waiting waiting[BATCH_MAX];
+    size_t waits = 0;
+    uint64_t portfolio_id = select->portfolio_id ? select->portfolio_id : select->id;
+    err_t error = portfolio_of(work, portfolio_id, leased);
+    if (error || !leased->portfolio_id) return error;
+    if ((error = find_waiting(work, portfolio_id, waiting, &waits))) return error;
+    size_t count = batch_size(waiting, waits);
+    struct index_chunk *chunks = arena_alloc(&work->arena, count * sizeof(*chunks));
+    for (size_t i = 0; !error && i < count; i++) error = lease(work, &waiting[i], &chunks[i]);
+    leased->chunks = (struct list){chunks, count};
+    if (count < waits || waits == BATCH_MAX) work->call->pending = portfolio_id;
+    return error;
+}
+
+/* The texts of what was leased; one that has gone meanwhile keeps its place, empty. */
+static err_t read_text(struct work *work, uint64_t chunk_id, struct passage *passage)
+{
+    struct rows rows =
+        db_select(work->db, "SELECT document_id, text FROM chunks WHERE id = ?", "i", chunk_id);
+    passage->chunk_id = chunk_id;
+    if (rows_next(&rows)) {
+        passage->document_id = rows_u64(&rows, 0);
+        passage->text = rows_copy(&rows, 1, &work->arena);
+    }
+    return rows_end(&rows);
+}
+
+err_t index_passages(struct work *work)
+{
+    struct index_request leased;
+    struct context context = {0};
+    struct slice bytes = buffer_slice(&work->call->result);
+    err_t error = record_decode(index_request_type(), bytes, &work->arena, &leased);
+    const struct index_chunk *chunks = leased.chunks.items;
+    size_t count = leased.chunks.count;
+    struct passage *passages = arena_alloc(&work->arena, count * sizeof(*passages));
+    for (size_t i = 0; !error && i < count; i++)
+        error = read_text(work, chunks[i].chunk_id, &passages[i]);
+    context.portfolio_id = leased.portfolio_id;
+    context.passages = (struct list){passages, count};
+    if (!error && count) record_encode(context_type(), &context, &work->call->passages);
+    if (!count) buffer_free(&work->call->result);
+    return error;
+}
+
+/* --- storing --- */
+
+/* True when the vectors are whole: one for each chunk, of the embedder's dimensions, finite. */
+static bool embedding_fits(const struct embedding *embedding, size_t chunks)
+{
+    const struct embedder_info *info = embedder_find(embedding->embedder);
+    float value;
+    if (!info || embedding->dimensions != info->dimensions || embedding->count != chunks ||
+        embedding->vectors.len != chunks * info->dimensions * sizeof(float))
+        return false;
+    for (size_t at = 0; at < embedding->vectors.len; at += sizeof(value)) {
+        memcpy(&value, embedding->vectors.ptr + at, sizeof(value));
+        if (!isfinite(value)) return false;
+    }
+    return true;
+}
+
+/* float32 scale, then a signed byte a dimension: value = scale * byte. */
+static struct slice quantise(struct work *work, const char *vector, size_t dimensions)
+{
+    char *packed = arena_alloc(&work->arena, sizeof(float) + dimensions);
+    float value, largest = 0;
+    for (size_t i = 0; i < dimensions; i++) {
+        memcpy(&value, vector + i * sizeof(value), sizeof(value));
+        largest = fmaxf(largest, fabsf(value));
+    }
+    float scale = largest / 127;
+    memcpy(packed, &scale, sizeof(scale));
+    for (size_t i = 0; i < dimensions; i++) {
+        memcpy(&value, vector + i * sizeof(value), sizeof(value));
+        packed[sizeof(scale) + i] = (char)(int8_t)(scale > 0 ? lrintf(value / scale) : 0);
+    }
+    return (struct slice){packed, sizeof(scale) + dimensions};
+}
+
+/* *document_id is 0 where nobody waits for this vector any more. */
+static err_t vector_store(struct work *work, const struct index_chunk *chunk, const char *vector,
+                          size_t dimensions, uint64_t *document_id)
+{
+    struct rows rows = db_select(work->db,
+                                 "DELETE FROM unindexed WHERE chunk_id = ?1 AND EXISTS"
+                                 " (SELECT 1 FROM chunks WHERE id = ?1 AND hash = ?2)"
+                                 " RETURNING document_id",
+                                 "ib", chunk->chunk_id, chunk->hash);
+    *document_id = 0;
+    while (rows_next(&rows)) *document_id = rows_u64(&rows, 0);
+    err_t error = rows_end(&rows);
+    if (error || !*document_id) return error;
+    return db_run(work->db, "INSERT OR REPLACE INTO vectors (chunk_id, vector) VALUES (?, ?)", "ib",
+                  chunk->chunk_id, quantise(work, vector, dimensions));
+}
+
+/* Adds the document to the list of those that are `stored` now, if it is. */
+static err_t document_complete(struct work *work, uint64_t id, struct documents *result)
+{
+    struct document *data = result->data.items;
+    struct rows rows = db_select(
+        work->db,
+        "UPDATE documents SET status = 'stored', error = '' WHERE id = ?1 AND status = 'indexing'"
+        " AND NOT EXISTS (SELECT 1 FROM unindexed WHERE document_id = ?1)"
+        " RETURNING portfolio_id, version, title, source, chunks, bytes",
+        "i", id);
+    while (rows_next(&rows))
+        data[result->data.count++] = (struct document){
+            .id = id,
+            .portfolio_id = rows_u64(&rows, 0),
+            .version = rows_u64(&rows, 1),
+            .title = rows_copy(&rows, 2, &work->arena),
+            .source = rows_copy(&rows, 3, &work->arena),
+            .chunks = rows_u64(&rows, 4),
+            .bytes = rows_u64(&rows, 5),
+            .status = SLICE("stored"),
+        };
+    return rows_end(&rows);
+}
+
+/* The vectors that were stored: runs of consecutive chunks, and their documents. */
+struct stored {
+    uint64_t first[BATCH_MAX], last[BATCH_MAX], documents[BATCH_MAX];
+    size_t runs, document_count;
+};
+
+static void note_stored(struct stored *stored, uint64_t chunk_id, uint64_t document_id)
+{
+    if (stored->runs && stored->last[stored->runs - 1] + 1 == chunk_id) {
+        stored->last[stored->runs - 1] = chunk_id;
+    } else {
+        stored->first[stored->runs] = chunk_id;
+        stored->last[stored->runs++] = chunk_id;
+    }
+    size_t n = stored->document_count;
+    if (!n || stored->documents[n - 1] != document_id)
+        stored->documents[stored->document_count++] = document_id;
+}
+
+static err_t announce(struct work *work, uint64_t portfolio_id, const struct stored *stored)
+{
+    err_t error = stored->runs ? portfolio_bump(work, portfolio_id, 0, 0) : OK;
+    for (size_t i = 0; !error && i < stored->runs; i++)
+        error = change_log(work, "portfolio", portfolio_id, work->call->portfolio_version,
+                           stored->first[i], stored->last[i]);
+    return error;
+}
+
+static err_t still_waiting(struct work *work, uint64_t portfolio_id)
+{
+    struct rows rows = db_select(
+        work->db, "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND expires <= ? LIMIT 1", "ii",
+        portfolio_id, (uint64_t)clock_wall_ms());
+    if (rows_next(&rows)) work->call->pending = portfolio_id;
+    return rows_end(&rows);
+}
+
+static err_t store_vectors(struct work *work, const struct index_request *leased,
+                           const struct embedding *embedding, struct documents *result)
+{
+    const struct index_chunk *chunks = leased->chunks.items;
+    size_t stride = embedding->dimensions * sizeof(float);
+    struct stored stored = {.runs = 0};
+    uint64_t document_id;
+    err_t error = OK;
+    for (size_t i = 0; !error && i < leased->chunks.count; i++) {
+        error = vector_store(work, &chunks[i], embedding->vectors.ptr + i * stride,
+                             embedding->dimensions, &document_id);
+        if (!error && document_id) note_stored(&stored, chunks[i].chunk_id, document_id);
+    }
+    result->data.items = arena_alloc(&work->arena, BATCH_MAX * sizeof(struct document));
+    for (size_t i = 0; !error && i < stored.document_count; i++)
+        error = document_complete(work, stored.documents[i], result);
+    return error ? error : announce(work, leased->portfolio_id, &stored);
+}
+
+/* Vectors of an embedder that the portfolio no longer has are dropped without a word. */
+err_t index_store(struct work *work, const void *request, void *result)
+{
+    const struct index_request *leased = request;
+    struct index_request now = {0};
+    struct embedding embedding;
+    err_t error = record_decode(embedding_type(), work->call->embedding, &work->arena, &embedding);
+    if (!error) error = portfolio_of(work, leased->portfolio_id, &now);
+    if (error || !now.portfolio_id) return error;
+    if (leased->chunks.count > BATCH_MAX) return ERR_BAD_FRAME;
+    if (!embedding_fits(&embedding, leased->chunks.count)) return ERR_EMBEDDING_INVALID;
+    if (slice_equal(embedding.embedder, now.embedder))
+        error = store_vectors(work, leased, &embedding, result);
+    return error ? error : still_waiting(work, leased->portfolio_id);
+}
