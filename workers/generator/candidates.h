@@ -1,0 +1,65 @@
+/* The sentences that an answer can be made of: every passage cut up, and for each sentence which of
+ * the question's terms it holds, in its own words or in the headings above it. Pure. Each distinct
+ * word is compared with the question once; all memory is kept for the next question. */
+#ifndef MILLRACE_GENERATOR_CANDIDATES_H
+#define MILLRACE_GENERATOR_CANDIDATES_H
+
+#include "proto/records.h"
+#include "workers/generator/question.h"
+#include "workers/generator/sentences.h"
+
+enum {
+    PASSAGES_MAX = 32,
+    CANDIDATES_MAX = 1024,
+    PASSAGE_TEXT_MAX = 16 << 10, /* bytes of a passage that are read */
+    CONTEXT_TEXT_MAX = 64 << 10, /* of all of them */
+};
+
+typedef uint32_t term_set; /* a bit for each of the question's terms */
+
+struct candidate {
+    struct sentence sentence;
+    unsigned passage;       /* index */
+    size_t at;              /* bytes into the document's text: the same in overlapping passages */
+    term_set strong;        /* the word itself, or its stem */
+    term_set weak;          /* a word that is near */
+    term_set section;       /* in the headings above */
+    term_set denied;        /* behind a negation: "no React" */
+    uint64_t words_seen[4]; /* a signature of its words */
+    uint64_t hash;          /* of its words in order */
+    unsigned words;
+    bool leans;    /* starts with "It", "This": means little alone */
+    bool fragment; /* its beginning is in another passage */
+    bool number, year;
+    bool opens;    /* a term is among its first words */
+    bool overlaps; /* an overlapping passage has given it before */
+    float score;
+};
+
+struct passage_view {
+    const struct passage *passage;
+    size_t first, end; /* its candidates */
+    unsigned document; /* 0, 1, 2 …: passages of one document share it */
+    term_set title, body;
+    bool foreign; /* not in the question's language */
+};
+
+struct candidates;
+
+struct candidates *candidates_new(void) MUST_USE;
+void candidates_destroy(struct candidates **candidates);
+
+/* Reads the passages for a question. `stemmer` is that of the question's language, or NULL. What
+ * was read before is forgotten; question and passages must live until the next call. */
+void candidates_read(struct candidates *candidates, const struct question *question,
+                     const struct list *passages, struct stemmer *stemmer);
+
+struct candidate *candidates_items(const struct candidates *candidates, size_t *count);
+const struct passage_view *candidates_views(const struct candidates *candidates, size_t *count);
+unsigned candidates_documents(const struct candidates *candidates); /* how many different ones */
+/* How much a term tells, by its rarity among the sentences read; and the word of a passage, as it
+ * stands there, that it was found as; empty where it was not. */
+float candidates_weight(const struct candidates *candidates, size_t term);
+struct slice candidates_found(const struct candidates *candidates, size_t term);
+
+#endif

@@ -1,0 +1,324 @@
+#include "workers/generator/ranking.h"
+
+#include <ctype.h>
+
+/* How much a term counts by where it is met. */
+static const float in_strong = 1.0f, in_weak = 0.7f, in_section = 0.6f, in_title = 0.5f,
+                   in_body = 0.1f, in_denied = 0.3f;
+
+/* How much a term counts by what it is. */
+static const float of_document = 0.4f, of_earlier = 0.5f;
+static const float weight_most = 4.0f; /* of a term that no sentence has */
+
+/* The share of the question that a document must hold, by the number of its own specific terms: a
+ * long question may be worded unlike the text, a short one may not. */
+static const float share_needed[] = {0, 0.5f, 0.4f, 0.34f, 0.22f};
+
+enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2 };
+
+static const float repeats_at = 0.75f; /* likeness of two sentences that say the same */
+static const float terms_least = 0.5f; /* of the weight that the first one chosen has */
+static const float gain_most = 0.25f;  /* for all terms, none of which was there before */
+
+/* --- terms --- */
+
+static void weigh(struct ranking *ranking, const struct candidates *candidates)
+{
+    const struct question *question = ranking->question;
+    for (size_t i = 0; i < question->count; i++) {
+        const struct term *term = &question->terms[i];
+        term_set bit = (term_set)1 << i;
+        if (term->earlier) continue;
+        ranking->own |= bit;
+        if (!term->thing) ranking->specific |= bit;
+        if (term->document) ranking->documents |= bit;
+    }
+    if (question->shape == QUESTION_LIST || ranking->own & ~ranking->documents)
+        ranking->own &= ~ranking->documents;
+    for (size_t i = 0; i < question->count; i++) {
+        const struct term *term = &question->terms[i];
+        float weight = MIN(candidates_weight(candidates, i), weight_most);
+        if (term->document) weight *= of_document;
+        if (term->earlier) weight *= of_earlier;
+        ranking->weights[i] = weight;
+    }
+}
+
+static float weight_of(const struct ranking *ranking, term_set terms)
+{
+    float sum = 0;
+    for (; terms; terms &= terms - 1) sum += ranking->weights[__builtin_ctz(terms)];
+    return sum;
+}
+
+/* --- scores --- */
+
+static float score_terms(const struct ranking *ranking, const struct candidate *candidate)
+{
+    const struct passage_view *view = &ranking->views[candidate->passage];
+    const struct {
+        term_set terms;
+        float counts;
+    } places[] = {
+        {candidate->denied, in_denied}, {candidate->strong, in_strong},
+        {candidate->weak, in_weak},     {candidate->section, in_section},
+        {view->title, in_title},        {view->body, in_body},
+    };
+    term_set left = (term_set)-1;
+    float sum = 0;
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        sum += places[i].counts * weight_of(ranking, places[i].terms & left);
+        left &= ~places[i].terms;
+    }
+    return sum / ranking->total;
+}
+
+static bool is_asked(const struct question *question, struct slice rest)
+{
+    for (size_t i = 0; i < question->count; i++) {
+        size_t len = question->terms[i].word_len;
+        if (rest.len >= len && !strncasecmp(rest.ptr, question->terms[i].word, len)) return true;
+    }
+    return false;
+}
+
+/* Capitalised words that the question does not have: names, where a person or a place is asked for.
+ */
+static unsigned count_names(const struct question *question, struct slice text)
+{
+    unsigned names = 0;
+    for (size_t i = 2; i < text.len; i++) {
+        if (!isupper((unsigned char)text.ptr[i]) || text.ptr[i - 1] != ' ') continue;
+        names += !is_asked(question, (struct slice){text.ptr + i, text.len - i});
+    }
+    return names;
+}
+
+static float score_wants(const struct ranking *ranking, const struct candidate *candidate)
+{
+    unsigned names = ranking->question->wants & (WANTS_PERSON | WANTS_PLACE)
+                         ? count_names(ranking->question, candidate->sentence.text)
+                         : 0;
+    const struct {
+        unsigned want;
+        bool met;
+    } wants[] = {
+        {WANTS_TIME, candidate->year || (candidate->number && candidate->words > 3)},
+        {WANTS_NUMBER, candidate->number},
+        {WANTS_PERSON, names >= 1},
+        {WANTS_PLACE, names >= 1},
+    };
+    float factor = 1;
+    for (size_t i = 0; i < ARRAY_LEN(wants); i++)
+        if (ranking->question->wants & wants[i].want) factor *= wants[i].met ? 1.3f : 0.75f;
+    return factor;
+}
+
+static bool ends_with(struct slice text, char c)
+{
+    return text.len && text.ptr[text.len - 1] == c;
+}
+
+static float score_form(const struct candidate *candidate)
+{
+    static const float kinds[] = {[SENTENCE_PROSE] = 1,
+                                  [SENTENCE_ITEM] = 0.92f,
+                                  [SENTENCE_ROW] = 0.85f,
+                                  [SENTENCE_CODE] = 0.5f,
+                                  [SENTENCE_HEADING] = 0};
+    float factor = kinds[candidate->sentence.kind];
+    if (candidate->words > LONG_WORDS)
+        factor /= 1 + 0.3f * (float)(candidate->words - LONG_WORDS) / LONG_WORDS;
+    if (candidate->words < SHORT_WORDS && candidate->sentence.kind == SENTENCE_PROSE)
+        factor *= 0.7f;
+    if (candidate->leans) factor *= 0.88f;
+    if (candidate->fragment) factor *= 0.6f;
+    if (ends_with(candidate->sentence.text, '?')) factor *= 0.5f;
+    if (ends_with(candidate->sentence.text, ':')) factor *= 0.85f;
+    return factor;
+}
+
+/* True for the sentences that a document begins with. */
+static bool leads(const struct ranking *ranking, const struct candidate *candidate)
+{
+    const struct passage_view *view = &ranking->views[candidate->passage];
+    return view->passage->start == 0 && candidate->sentence.kind == SENTENCE_PROSE &&
+           candidate < ranking->items + view->first + LEAD_SENTENCES;
+}
+
+/* The first sentence of a document or a section says what it is about. */
+static float score_place(const struct ranking *ranking, const struct candidate *candidate)
+{
+    const struct passage_view *view = &ranking->views[candidate->passage];
+    bool definition = ranking->question->definition;
+    float factor = 1;
+    if (leads(ranking, candidate)) factor *= definition && view->title ? 1.5f : 1.1f;
+    if (definition && candidate->opens) factor *= 1.3f;
+    return factor;
+}
+
+static float score_passage(const struct ranking *ranking, const struct candidate *candidate)
+{
+    const struct passage_view *view = &ranking->views[candidate->passage];
+    double score = view->passage->score;
+    float factor = view->foreign ? 0.75f : 1;
+    if (ranking->score_most > 0 && score >= 0)
+        return factor * (0.7f + 0.3f * (float)score / ranking->score_most);
+    return factor * (1 - 0.3f * (float)candidate->passage / PASSAGES_MAX);
+}
+
+static float score(const struct ranking *ranking, const struct candidate *candidate)
+{
+    const struct passage_view *view = &ranking->views[candidate->passage];
+    term_set here = candidate->strong | candidate->weak | candidate->section;
+    if (!((here | view->title) & (ranking->own ? ranking->own : (term_set)-1))) return 0;
+    return score_terms(ranking, candidate) * score_wants(ranking, candidate) *
+           score_form(candidate) * score_place(ranking, candidate) *
+           score_passage(ranking, candidate);
+}
+
+void ranking_start(struct ranking *ranking, const struct question *question,
+                   const struct candidates *candidates)
+{
+    *ranking = (struct ranking){.question = question};
+    ranking->items = candidates_items(candidates, &ranking->count);
+    ranking->views = candidates_views(candidates, &ranking->view_count);
+    for (size_t i = 0; i < ranking->view_count; i++)
+        ranking->score_most = MAX(ranking->score_most, (float)ranking->views[i].passage->score);
+    weigh(ranking, candidates);
+    ranking_focus(ranking, ranking->own);
+}
+
+void ranking_focus(struct ranking *ranking, term_set terms)
+{
+    ranking->own = terms;
+    ranking->total = weight_of(ranking, terms);
+    for (size_t i = 0; i < ranking->count; i++)
+        ranking->items[i].score = ranking->total > 0 ? score(ranking, &ranking->items[i]) : 0;
+}
+
+/* --- what is there at all --- */
+
+float ranking_share(const struct ranking *ranking, term_set terms, unsigned document)
+{
+    term_set met = 0;
+    float all = weight_of(ranking, terms);
+    for (size_t i = 0; i < ranking->view_count; i++)
+        if (ranking->views[i].document == document)
+            met |= ranking->views[i].title | ranking->views[i].body;
+    for (size_t i = 0; i < ranking->count; i++)
+        if (ranking_view(ranking, i)->document == document) met |= ranking->items[i].section;
+    return all > 0 ? weight_of(ranking, met & terms) / all : 0;
+}
+
+bool ranking_answers(const struct ranking *ranking)
+{
+    if (!ranking->own) return ranking->question->shape == QUESTION_LIST && ranking->count;
+    size_t specific = (size_t)__builtin_popcount(ranking->specific);
+    float needed = share_needed[MIN(specific, ARRAY_LEN(share_needed) - 1)], most = 0, named = 0;
+    for (size_t i = 0; i < ranking->view_count; i++) {
+        unsigned document = ranking->views[i].document;
+        most = MAX(most, ranking_share(ranking, ranking->own, document));
+        named = MAX(named, ranking_share(ranking, ranking->specific, document));
+    }
+    return most > 0 && most >= needed && (named > 0 || !ranking->specific);
+}
+
+/* --- the choice --- */
+
+static float likeness(const struct candidate *a, const struct candidate *b)
+{
+    unsigned both = 0, either = 0;
+    for (size_t i = 0; i < ARRAY_LEN(a->words_seen); i++) {
+        both += (unsigned)__builtin_popcountll(a->words_seen[i] & b->words_seen[i]);
+        either += (unsigned)__builtin_popcountll(a->words_seen[i] | b->words_seen[i]);
+    }
+    return either ? (float)both / (float)either : 0;
+}
+
+static float likeness_most(const struct ranking *ranking, const struct choice *choice, size_t item)
+{
+    float most = 0;
+    for (size_t i = 0; i < choice->count; i++) {
+        const struct candidate *chosen = &ranking->items[choice->items[i]];
+        if (chosen->hash == ranking->items[item].hash) return 1;
+        most = MAX(most, likeness(chosen, &ranking->items[item]));
+    }
+    return most;
+}
+
+bool ranking_repeats(const struct ranking *ranking, const struct choice *choice, size_t item)
+{
+    return likeness_most(ranking, choice, item) >= repeats_at;
+}
+
+/* The terms that a candidate has in itself, its headings or its title. */
+static term_set met_by(const struct ranking *ranking, size_t item)
+{
+    const struct candidate *candidate = &ranking->items[item];
+    return ((candidate->strong | candidate->weak) & ~candidate->denied) | candidate->section |
+           ranking_view(ranking, item)->title;
+}
+
+static bool is_wanted(const struct ranking *ranking, const struct wanted *wanted, size_t item)
+{
+    const struct candidate *candidate = &ranking->items[item];
+    if (candidate->score <= 0 || candidate->overlaps) return false;
+    if (wanted->document != ANY_DOCUMENT &&
+        wanted->document != ranking_view(ranking, item)->document)
+        return false;
+    return !wanted->terms || met_by(ranking, item) & wanted->terms;
+}
+
+/* True when a candidate has much less of the question than the first one chosen: Brasa was asked
+ * about, and this speaks of another project's licence. */
+static bool is_beside_the_point(const struct ranking *ranking, size_t first, size_t item)
+{
+    term_set asked = ranking->own;
+    return weight_of(ranking, met_by(ranking, item) & asked) <
+           terms_least * weight_of(ranking, met_by(ranking, first) & asked);
+}
+
+static term_set covered(const struct ranking *ranking, const struct choice *choice)
+{
+    term_set terms = 0;
+    for (size_t i = 0; i < choice->count; i++)
+        terms |= ranking->items[choice->items[i]].strong | ranking->items[choice->items[i]].weak;
+    return terms;
+}
+
+/* A candidate's worth beside those chosen before: less what it repeats, more for terms that none of
+ * them has. */
+static float worth(const struct ranking *ranking, const struct choice *choice, term_set seen,
+                   size_t item)
+{
+    const struct candidate *candidate = &ranking->items[item];
+    float like = likeness_most(ranking, choice, item);
+    term_set fresh = (candidate->strong | candidate->weak) & ~candidate->denied & ~seen;
+    if (like >= repeats_at) return 0;
+    float gain = choice->count ? gain_most * weight_of(ranking, fresh) / ranking->total : 0;
+    return candidate->score * (1 - 0.6f * like) + gain;
+}
+
+void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
+                    struct choice *choice)
+{
+    size_t before = choice->count;
+    float first = 0;
+    while (choice->count - before < wanted->most && choice->count < CHOICE_MAX) {
+        term_set seen = covered(ranking, choice);
+        size_t best = ranking->count;
+        float most = 0;
+        for (size_t i = 0; i < ranking->count; i++) {
+            if (ranking->items[i].score + gain_most <= most) continue; /* cannot be worth more */
+            if (!is_wanted(ranking, wanted, i)) continue;
+            if (choice->count > before && is_beside_the_point(ranking, choice->items[before], i))
+                continue;
+            float value = worth(ranking, choice, seen, i);
+            if (value > most) most = value, best = i;
+        }
+        if (best == ranking->count || most < first * wanted->least_share) return;
+        if (choice->count == before) first = most;
+        choice->items[choice->count++] = best;
+    }
+}
