@@ -42,7 +42,7 @@ int migrate_main(int argc, char **argv)
     bool quiet = false;
     unsigned from, to;
     if (!read_options(argc, argv, &settings, &quiet)) return EXIT_USAGE;
-    log_open("migrate", quiet ? "warn" : "info");
+    log_open("migrate", "warn");
     err_t error = store_migrate(settings.database_url, &from, &to);
     if (error) {
         complain("the store cannot be brought up to date: %s", error_text(error));

@@ -144,7 +144,7 @@ class UpDown(unittest.TestCase):
     def test_what_cannot_start_says_why(self):
         cases = {
             "a wrong setting": ({"LANE_JOBS_MAX": "many"}, (), "LANE_JOBS_MAX=many"),
-            "a store that cannot be": ({"DATABASE_URL": "sqlite:/nonexistent/x.db"}, (), "store"),
+            "a store that cannot be": ({"DATABASE_URL": "sqlite:/dev/null/x.db"}, (), "store"),
             "a store of no known kind": ({"DATABASE_URL": "oracle:x"}, (), "setting"),
             "a wrong option": ({}, ("--colour", "red"), "--colour"),
             "a wrong number": ({}, ("--generators", "x"), "--generators x"),
