@@ -4,7 +4,7 @@
 #include "common/text.h"
 #include "workers/retriever/document_format.h"
 
-enum { HEADING_MAX = 80 };
+enum { HEADING_MAX = 100 };
 
 /* The lines around the one that is looked at. */
 struct reader {
@@ -72,9 +72,25 @@ static void read_line(struct reader *reader)
     }
 }
 
+/* The first line, if it stands alone; its white space folded. */
+static void read_title(struct slice content, struct buffer *title)
+{
+    struct text_lines lines = {content, 0};
+    struct slice line = {0}, after = {0};
+    while (text_next_line(&lines, &line) && line_is_blank(line)) line = after;
+    text_next_line(&lines, &after);
+    bool rule = line_is_rule(after, '=') || line_is_rule(after, '-');
+    line = text_trim(line);
+    if (line.len > HEADING_MAX || !(line_is_blank(after) || rule)) return;
+    for (size_t i = 0; i < line.len; i++)
+        if (i == 0 || line.ptr[i] != ' ' || line.ptr[i - 1] != ' ')
+            buffer_append_char(title, line.ptr[i]);
+}
+
 void document_read_text(struct slice content, struct parsed_document *document)
 {
     buffer_append_slice(&document->text, content);
+    read_title(content, &document->title);
     struct text_lines lines = {buffer_slice(&document->text), 0};
     struct reader reader = {.document = document};
     bool more = text_next_line(&lines, &reader.line);

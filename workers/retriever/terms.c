@@ -11,7 +11,7 @@ enum {
     SLOTS = 4096, /* of the table of distinct terms, a power of two */
     DISTINCT_MAX = 3000,
     COUNT_MAX = 255,
-    TITLE_WEIGHT = 1, /* what a word of the title or a heading counts; measured, see tests/eval */
+    TITLE_WEIGHT = 2, /* what a word of the title or a heading counts; measured, see tests/eval */
     HEADING_WEIGHT = 1,
 };
 

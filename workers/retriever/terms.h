@@ -7,7 +7,7 @@
 #include "common/language.h"
 
 /* Rises when the same text gets other terms: stored terms of another version are outdated. */
-enum { TERMS_VERSION = 1 };
+enum { TERMS_VERSION = 2 };
 
 /* Appends the terms of a chunk in their stored form: for each distinct term its length (one byte),
  * its bytes, its count (one byte, at most 255). `title` and `heading` are the chunk's surroundings;
