@@ -44,7 +44,7 @@ static bool read_flag(int flag, struct supervise_options *options)
     case 'p': return parse_whole("--port", optarg, 1, 65536 - PORTS, &options->port);
     case 'd': options->data = optarg; return true;
     case 'm': options->demo = optarg; return true;
-    case 'n': options->demo = NULL; return true;
+    case 'n': options->no_demo = true; return true;
     case 'b': options->detach = true; return true;
     case 'h': fputs(usage, stdout); exit(0);
     default: return false; /* getopt has told */
@@ -54,12 +54,10 @@ static bool read_flag(int flag, struct supervise_options *options)
 static bool read_options(int argc, char **argv, struct supervise_options *options)
 {
     int flag;
-    bool demo = true;
     while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
         if (!read_flag(flag, options)) return false;
-        demo = demo && flag != 'n';
     }
-    if (!demo) options->demo = NULL;
+    if (options->no_demo) options->demo = NULL;
     if (optind < argc) complain("unexpected argument %s (--help lists the options)", argv[optind]);
     return optind == argc;
 }

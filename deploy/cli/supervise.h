@@ -12,6 +12,7 @@ struct supervise_options {
     uint64_t counts[POOL_PROGRAMS]; /* embedders, retrievers, generators */
     const char *data;
     const char *demo; /* folder of the demo's documents; NULL: none */
+    bool no_demo;
     bool detach;
 };
 
