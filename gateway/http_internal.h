@@ -22,7 +22,7 @@ struct http_conn {
     struct http_server *server;
     struct MHD_Connection *mhd;
     struct http_request *request; /* NULL while waiting */
-    struct event watch;           /* EV_CLOSED, once */
+    struct event watch;           /* for the client's going */
     enum conn_state state;
     bool suspended;
     bool gone;         /* the client has closed its side */

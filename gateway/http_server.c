@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -63,12 +64,21 @@ static int conn_fd(const struct http_conn *conn)
     return MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
+static bool socket_is_closed(evutil_socket_t fd)
+{
+    struct pollfd state = {.fd = fd, .events = POLLRDHUP};
+    return poll(&state, 1, 0) > 0 && state.revents & (POLLRDHUP | POLLERR | POLLHUP);
+}
+
 /* The client has closed its side. What still works for it ends at once; an answer that is on its
- * way goes out, and any other connection libmicrohttpd looks after itself. */
+ * way goes out, and any other connection libmicrohttpd looks after itself.
+ *
+ * libevent reports a reset connection as readable and writable, not as closed, hence EV_WRITE; it
+ * is edge-triggered, so that neither a reset nor a writable socket keeps the loop busy. */
 static void on_client_gone(evutil_socket_t fd, short what, void *context)
 {
     struct http_conn *conn = context;
-    (void)fd, (void)what;
+    if (conn->gone || !(what & EV_CLOSED || socket_is_closed(fd))) return;
     conn->gone = true;
     if (!conn->suspended && !(conn->request && conn->request->read)) return;
     exchange_end(conn->request, HTTP_GONE);
@@ -83,7 +93,8 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
     conn->mhd = mhd;
     conn_enter(conn, CONN_WAITING, 0);
     setsockopt(conn_fd(conn), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    event_assign(&conn->watch, server->base, conn_fd(conn), EV_CLOSED, on_client_gone, conn);
+    event_assign(&conn->watch, server->base, conn_fd(conn),
+                 EV_CLOSED | EV_WRITE | EV_ET | EV_PERSIST, on_client_gone, conn);
     event_add(&conn->watch, NULL);
     LIST_INSERT_HEAD(&server->conns, conn, link);
     server->conn_count++;
