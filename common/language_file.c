@@ -101,8 +101,9 @@ static bool read_phrase(struct reader *reader, struct slice line)
 
 static bool open_words(struct reader *reader, struct slice name)
 {
-    static const char *const plain[] = {"stop",    "negation", "frequent",  "typical",  "asking",
-                                        "leaning", "joining",  "comparing", "documents"};
+    static const char *const plain[] = {"stop",      "negation", "frequent", "typical",
+                                        "asking",    "leaning",  "joining",  "comparing",
+                                        "documents", "relating"};
     if (!name.len) return false;
     reader->set = vocabulary_set(reader->language->vocabulary, name);
     reader->triggers = true;

@@ -80,12 +80,13 @@ static size_t separator(const unsigned char *at, const unsigned char *end)
     return MIN(len, (size_t)(end - at));
 }
 
-static bool is_denied(const struct candidates *candidates, const struct scan *scan)
+/* In any language: a passage need not be in the question's. */
+static bool is_denied(const struct scan *scan)
 {
-    for (size_t i = 0; i < NEGATION_REACH; i++)
-        if (scan->recent[i].len &&
-            language_is_negation(candidates->question->language, scan->recent[i]))
-            return true;
+    const struct language *language;
+    for (size_t i = 0; i < MIN(scan->words, (unsigned)NEGATION_REACH); i++)
+        for (size_t l = 0; (language = language_at(l)); l++)
+            if (language_is_negation(language, scan->recent[i])) return true;
     return false;
 }
 
@@ -130,7 +131,7 @@ static void note_term(struct candidates *candidates, struct scan *scan, struct s
     if (!(scan->strong | scan->weak)) scan->term_at = scan->words;
     scan->strong |= strong;
     scan->weak |= entry->weak;
-    if (is_denied(candidates, scan)) scan->denied |= strong | entry->weak;
+    if (is_denied(scan)) scan->denied |= strong | entry->weak;
     for (term_set set = strong; set; set &= set - 1) {
         struct slice *found = &candidates->found[__builtin_ctz(set)];
         if (!found->len) *found = raw;
@@ -321,6 +322,15 @@ static bool is_foreign(const struct question *question, const unsigned *stops)
     return other > own + 1;
 }
 
+/* True when the title is made of the question's terms and hardly more. */
+static bool is_about(const struct passage_view *view)
+{
+    struct slice title = view->passage->title;
+    unsigned words = 1;
+    for (size_t i = 0; i < title.len; i++) words += title.ptr[i] == ' ';
+    return view->title && words <= (unsigned)__builtin_popcount(view->title) + 1;
+}
+
 static unsigned document_of(struct candidates *candidates, const struct passage *passage)
 {
     for (size_t i = 0; i < candidates->view_count; i++) {
@@ -342,6 +352,7 @@ static void read_passage(struct candidates *candidates, const struct passage *pa
     view->title = terms_in(candidates, passage->title);
     read_sentences(candidates, view, stops);
     view->end = candidates->count;
+    view->about = is_about(view);
     view->foreign = is_foreign(candidates->question, stops);
 }
 

@@ -42,6 +42,7 @@ struct passage_view {
     unsigned document; /* 0, 1, 2 …: passages of one document share it */
     term_set title, body;
     bool foreign; /* not in the question's language */
+    bool about;   /* its title is what is asked about */
 };
 
 struct candidates;

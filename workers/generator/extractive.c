@@ -1,5 +1,6 @@
 #include "workers/generator/extractive.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "workers/generator/answer_text.h"
@@ -170,26 +171,28 @@ static void read_on(const struct ranking *ranking, struct choice *choice, size_t
     }
 }
 
-/* In the documents' order: the one with the best sentence first, then as they read. */
+/* Where a candidate goes: first its document, then its passage, each by its best sentence. */
+static uint64_t place_of(const struct ranking *ranking, const struct choice *by, size_t item)
+{
+    uint64_t document = by->count, passage = by->count;
+    for (size_t i = by->count; i-- > 0;) {
+        size_t other = by->items[i];
+        if (ranking_view(ranking, other)->document == ranking_view(ranking, item)->document)
+            document = i;
+        if (ranking->items[other].passage == ranking->items[item].passage) passage = i;
+    }
+    return document << 48 | passage << 40 | item;
+}
+
+/* The document with the best sentence first, and in it the passage; there as it reads. */
 static void put_in_order(const struct ranking *ranking, struct choice *choice)
 {
-    size_t rank[DOCUMENTS_MAX], documents = 0;
-    for (size_t i = 0; i < DOCUMENTS_MAX; i++) rank[i] = DOCUMENTS_MAX;
-    for (size_t i = 0; i < choice->count; i++) {
-        size_t *of = &rank[ranking_view(ranking, choice->items[i])->document];
-        if (*of == DOCUMENTS_MAX) *of = documents++;
-    }
+    const struct choice by = *choice;
     for (size_t i = 1; i < choice->count; i++) {
         size_t item = choice->items[i], to = i;
-        size_t document = rank[ranking_view(ranking, item)->document];
-        for (; to > 0; to--) {
-            size_t other = choice->items[to - 1];
-            size_t before = rank[ranking_view(ranking, other)->document];
-            bool later = before > document ||
-                         (before == document && ranking->items[other].at > ranking->items[item].at);
-            if (!later) break;
-            choice->items[to] = other;
-        }
+        uint64_t place = place_of(ranking, &by, item);
+        for (; to > 0 && place_of(ranking, &by, choice->items[to - 1]) > place; to--)
+            choice->items[to] = choice->items[to - 1];
         choice->items[to] = item;
     }
 }
@@ -216,6 +219,7 @@ static bool needs_name(const struct ranking *ranking, size_t item)
     struct slice text = ranking->items[item].sentence.text;
     const char *space = title.len ? memchr(title.ptr, ' ', title.len) : NULL;
     size_t word = space ? (size_t)(space - title.ptr) : title.len;
+    if (ranking_view(ranking, item)->about) return false;
     return ranking->question->documents && word && !memmem(text.ptr, text.len, title.ptr, word);
 }
 
@@ -239,13 +243,24 @@ static void write_choice(struct extractive *extractive, const struct choice *cho
         bool first = i == 0 || ranking_view(ranking, item)->document !=
                                    ranking_view(ranking, choice->items[i - 1])->document;
         if (i > 0) answer_append(answer, separator(ranking, choice->items[i - 1], item));
-        if (first && (labelled || needs_name(ranking, item)))
+        bool bullet = is_line(&ranking->items[item]) && choice->count > 1;
+        if (first && (labelled || needs_name(ranking, item))) {
             answer_label(answer, ranking_view(ranking, item)->passage);
-        else if (is_line(&ranking->items[item]) && choice->count > 1)
-            answer_append(answer, SLICE("- "));
+            if (bullet) answer_append(answer, SLICE("\n"));
+        }
+        if (bullet) answer_append(answer, SLICE("- "));
         answer_quote(answer, ranking, item, item, QUOTE_BYTES_MAX);
         answer_end_piece(answer);
     }
+}
+
+/* The terms that name a document: what is asked about it is not answered from others. */
+static term_set named_terms(const struct ranking *ranking)
+{
+    term_set named = 0;
+    for (size_t i = 0; i < ranking->view_count; i++)
+        if (ranking->views[i].about) named |= ranking->views[i].title;
+    return named & ranking->specific ? named & ranking->specific : named;
 }
 
 static bool write_plain(struct extractive *extractive)
@@ -253,7 +268,8 @@ static bool write_plain(struct extractive *extractive)
     const struct ranking *ranking = &extractive->ranking;
     enum complexity level = extractive->question.level;
     struct choice choice = {.count = 0};
-    struct wanted wanted = {levels[level].most, levels[level].least_share, 0, ANY_DOCUMENT};
+    struct wanted wanted = {levels[level].most, levels[level].least_share, named_terms(ranking),
+                            ANY_DOCUMENT};
     ranking_choose(ranking, &wanted, &choice);
     if (!choice.count) return false;
     bring_neighbours(ranking, &choice);
@@ -266,7 +282,7 @@ static bool write_plain(struct extractive *extractive)
 
 /* --- a list --- */
 
-/* The sentence that a document begins with, as far as it was retrieved; count when it has none. */
+/* The first sentence of a document, as far as it was retrieved; count when it has none. */
 static size_t overview_of(const struct ranking *ranking, unsigned document)
 {
     size_t best = ranking->count;
@@ -283,7 +299,9 @@ static size_t overview_of(const struct ranking *ranking, unsigned document)
 static bool is_listed(const struct ranking *ranking, unsigned document)
 {
     const struct question *question = ranking->question;
-    if (!ranking->specific) return true;
+    if (!ranking->specific)
+        return question->level == COMPLEXITY_COMPREHENSIVE || !ranking->own ||
+               ranking_share(ranking, ranking->own, document) >= 0.5f;
     for (unsigned group = 0; group <= question->groups; group++) {
         term_set terms = 0;
         for (size_t i = 0; i < question->count; i++)
@@ -318,7 +336,8 @@ static void choose_for_bullet(const struct ranking *ranking, unsigned document, 
     wanted.terms = choice->count ? not_shown(ranking, choice, document) : 0;
     if (wanted.terms) ranking_choose(ranking, &wanted, choice);
     if (overview == ranking->count || (!choice->count && ranking->specific)) return;
-    if (!choice->count || choice->count < most) choose_also(ranking, choice, overview);
+    bool leads = ranking_view(ranking, overview)->passage->start == 0;
+    if (!choice->count || (leads && choice->count < most)) choose_also(ranking, choice, overview);
     put_in_order(ranking, choice);
 }
 
@@ -391,29 +410,23 @@ struct side {
     unsigned document; /* the one that is about it, or ANY_DOCUMENT */
 };
 
+static bool is_capital(struct slice word)
+{
+    return word.len && isupper((unsigned char)word.ptr[0]);
+}
+
+/* As it was asked for; as the documents write it where that was a typo or carelessly written. */
 static struct slice name_of_side(const struct extractive *extractive, term_set heads)
 {
     const struct term *terms = extractive->question.terms;
     unsigned first = (unsigned)__builtin_ctz(heads);
     unsigned last = 31 - (unsigned)__builtin_clz(heads);
     struct slice found = candidates_found(extractive->candidates, first);
-    if (first == last && found.len) return found;
+    bool as_found = first == last && found.len;
+    bool mended = !slice_equal(found, term_word(&terms[first]));
+    if (as_found && (mended || !is_capital(terms[first].raw))) return found;
     const char *end = terms[last].raw.ptr + terms[last].raw.len;
     return (struct slice){terms[first].raw.ptr, (size_t)(end - terms[first].raw.ptr)};
-}
-
-/* The document whose title is the thing's name and hardly more. */
-static unsigned document_about(const struct ranking *ranking, term_set heads)
-{
-    for (size_t i = 0; i < ranking->view_count; i++) {
-        struct slice title = ranking->views[i].passage->title;
-        size_t words = 1;
-        for (size_t at = 0; at < title.len; at++) words += title.ptr[at] == ' ';
-        if ((ranking->views[i].title & heads) == heads &&
-            words <= (size_t)__builtin_popcount(heads) + 1)
-            return ranking->views[i].document;
-    }
-    return ANY_DOCUMENT;
 }
 
 /* The terms of a group, and those of them that are names. */
@@ -447,7 +460,7 @@ static size_t find_sides(const struct extractive *extractive, struct side *sides
     for (size_t i = 0; i < count; i++) {
         sides[i].focus = sides[i].heads | shared;
         sides[i].name = name_of_side(extractive, sides[i].heads);
-        sides[i].document = document_about(ranking, sides[i].heads);
+        sides[i].document = ranking_document_about(ranking, sides[i].heads);
     }
     return count;
 }

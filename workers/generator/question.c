@@ -7,7 +7,7 @@
 /* The sets of the language's file that a question's words are looked up in. */
 struct sets {
     uint64_t stop, question, show, every, asking, comparing, joining, leaning;
-    uint64_t things, documents, plural, technology, who, when, where, many;
+    uint64_t things, documents, relating, plural, technology, who, when, where, many;
 };
 
 struct reading {
@@ -19,6 +19,7 @@ struct reading {
     bool leans;    /* "its", "that": on what was asked before */
     bool compares; /* "compare", "difference" */
     bool several;  /* "projects", not "project" */
+    bool counts;   /* "how many", "how fast", "cuántos" */
     bool joined;   /* a joining word or a comma since the last term */
 };
 
@@ -35,6 +36,7 @@ static struct sets sets_of(const struct language *language)
         .leaning = language_set(language, "leaning"),
         .things = language_set(language, "things"),
         .documents = language_set(language, "documents"),
+        .relating = language_set(language, "relating"),
         .plural = language_set(language, "plural"),
         .technology = language_set(language, "technology"),
         .who = language_set(language, "who"),
@@ -78,7 +80,8 @@ static void add_term(struct reading *reading, const struct token *token, uint64_
         .raw = token->raw,
         .group = question->groups,
         .document = sets & reading->sets.documents,
-        .thing = sets & (reading->sets.things | reading->sets.documents),
+        .relating = sets & reading->sets.relating,
+        .thing = sets & (reading->sets.things | reading->sets.documents | reading->sets.relating),
         .name = token->name || (token->capital && !token->clause) || has_digit(token->word) ||
                 sets & reading->sets.technology,
         .known = sets & ~reading->sets.plural,
@@ -96,7 +99,8 @@ static bool only_asks(const struct reading *reading, const struct token *token, 
     if (token->word.len == 1 && !isdigit((unsigned char)token->word.ptr[0]))
         return !(isupper((unsigned char)token->raw.ptr[0]) && !token->clause) || token->attached;
     uint64_t empty = of->stop | of->question | of->show | of->every | of->asking | of->comparing |
-                     of->joining | of->who | of->when | of->where | of->many;
+                     of->joining | of->who | of->when | of->where;
+    if (reading->counts) empty |= of->many;
     return sets & empty && !(sets & of->technology);
 }
 
@@ -107,7 +111,7 @@ static void note_wants(struct reading *reading, uint64_t sets)
     if (sets & of->who) question->wants |= WANTS_PERSON;
     if (sets & of->when) question->wants |= WANTS_TIME;
     if (sets & of->where) question->wants |= WANTS_PLACE;
-    if (sets & of->many) question->wants |= WANTS_NUMBER;
+    if (reading->counts) question->wants |= WANTS_NUMBER;
     if (sets & of->comparing) reading->compares = true;
     if (sets & of->leaning) reading->leans = true;
     if (sets & of->documents) question->documents = true;
@@ -116,12 +120,15 @@ static void note_wants(struct reading *reading, uint64_t sets)
 
 static void read_tokens(struct reading *reading, const struct tokens *tokens)
 {
+    uint64_t before = 0, question = reading->sets.question;
     for (size_t i = 0; i < tokens->count; i++) {
         const struct token *token = &tokens->items[i];
         uint64_t sets = language_word_sets(reading->asked->language, token->word);
+        reading->counts = sets & reading->sets.many && (sets | before) & question;
         if (!reading->earlier && !token->name) note_wants(reading, sets);
         if (sets & reading->sets.joining || token->clause) reading->joined = true;
         if (!only_asks(reading, token, sets)) add_term(reading, token, sets);
+        before = sets;
     }
 }
 
@@ -140,6 +147,16 @@ static size_t count_specific(const struct question *question)
     return count;
 }
 
+static bool names_something(const struct question *question, size_t from)
+{
+    size_t specific = 0;
+    for (size_t i = from; i < question->count; i++) {
+        if (question->terms[i].name) return true;
+        specific += !question->terms[i].thing;
+    }
+    return specific > 1;
+}
+
 /* A question with little of its own, or one that says "its", is about what was asked before. */
 static void read_earlier(struct reading *reading)
 {
@@ -150,7 +167,7 @@ static void read_earlier(struct reading *reading)
     for (size_t i = 0; i < reading->asked->earlier_count; i++) {
         size_t before = question->count;
         read_message(reading, reading->asked->earlier[i]);
-        if (question->count > before) break;
+        if (names_something(question, before)) break; /* else that one leans as well */
     }
 }
 

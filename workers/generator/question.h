@@ -17,6 +17,7 @@ struct term {
     unsigned group;   /* of what is joined by "and", "vs", commas: 0, 1, 2 … */
     bool thing;       /* "projects", "features": says the kind of what is wanted */
     bool document;    /* "projects": says that documents are */
+    bool relating;    /* "uses", "written": says how things belong together */
     bool name;        /* a proper name, or has digits */
     bool known;       /* a word of the language's file: surely no typo */
     bool earlier;     /* of a question before this one, which this one leans on */

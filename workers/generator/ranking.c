@@ -4,7 +4,7 @@
 
 /* How much a term counts by where it is met. */
 static const float in_strong = 1.0f, in_weak = 0.7f, in_section = 0.6f, in_title = 0.5f,
-                   in_body = 0.1f, in_denied = 0.3f;
+                   in_own_title = 0.75f, in_body = 0.1f, in_denied = 0.3f;
 
 /* How much a term counts by what it is. */
 static const float of_document = 0.4f, of_earlier = 0.5f;
@@ -16,9 +16,9 @@ static const float share_needed[] = {0, 0.5f, 0.4f, 0.34f, 0.22f};
 
 enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2 };
 
-static const float repeats_at = 0.75f; /* likeness of two sentences that say the same */
-static const float terms_least = 0.5f; /* of the weight that the first one chosen has */
-static const float gain_most = 0.25f;  /* for all terms, none of which was there before */
+static const float repeats_at = 0.75f;  /* likeness of two sentences that say the same */
+static const float terms_least = 0.55f; /* of the weight that the first one chosen has */
+static const float gain_most = 0.25f;   /* for all terms, none of which was there before */
 
 /* --- terms --- */
 
@@ -38,7 +38,7 @@ static void weigh(struct ranking *ranking, const struct candidates *candidates)
     for (size_t i = 0; i < question->count; i++) {
         const struct term *term = &question->terms[i];
         float weight = MIN(candidates_weight(candidates, i), weight_most);
-        if (term->document) weight *= of_document;
+        if (term->document || term->relating) weight *= of_document;
         if (term->earlier) weight *= of_earlier;
         ranking->weights[i] = weight;
     }
@@ -60,9 +60,12 @@ static float score_terms(const struct ranking *ranking, const struct candidate *
         term_set terms;
         float counts;
     } places[] = {
-        {candidate->denied, in_denied}, {candidate->strong, in_strong},
-        {candidate->weak, in_weak},     {candidate->section, in_section},
-        {view->title, in_title},        {view->body, in_body},
+        {candidate->denied, in_denied},
+        {candidate->strong, in_strong},
+        {candidate->weak, in_weak},
+        {candidate->section, in_section},
+        {view->title, view->about ? in_own_title : in_title},
+        {view->body, in_body},
     };
     term_set left = (term_set)-1;
     float sum = 0;
@@ -73,23 +76,46 @@ static float score_terms(const struct ranking *ranking, const struct candidate *
     return sum / ranking->total;
 }
 
-static bool is_asked(const struct question *question, struct slice rest)
+static bool starts_with(struct slice text, struct slice prefix)
 {
-    for (size_t i = 0; i < question->count; i++) {
-        size_t len = question->terms[i].word_len;
-        if (rest.len >= len && !strncasecmp(rest.ptr, question->terms[i].word, len)) return true;
-    }
+    return prefix.len && text.len >= prefix.len && !strncasecmp(text.ptr, prefix.ptr, prefix.len);
+}
+
+/* True for what the question names, and for the documents' own names. */
+static bool is_known(const struct ranking *ranking, struct slice rest)
+{
+    for (size_t i = 0; i < ranking->question->count; i++)
+        if (starts_with(rest, term_word(&ranking->question->terms[i]))) return true;
+    for (size_t i = 0; i < ranking->view_count; i++)
+        if (starts_with(rest, ranking->views[i].passage->title)) return true;
     return false;
 }
 
-/* Capitalised words that the question does not have: names, where a person or a place is asked for.
- */
-static unsigned count_names(const struct question *question, struct slice text)
+/* The length of a word like "Ana" that is news; 0 for "MIT", "TypeScript". */
+static size_t name_length(const struct ranking *ranking, struct slice rest)
+{
+    size_t len = 1;
+    if (!rest.len || !isupper((unsigned char)rest.ptr[0]) || is_known(ranking, rest)) return 0;
+    while (len < rest.len && (islower((unsigned char)rest.ptr[len]) || rest.ptr[len] & 0x80)) len++;
+    bool whole = len == rest.len || !isalnum((unsigned char)rest.ptr[len]);
+    return len > 1 && whole ? len : 0;
+}
+
+/* How many names a sentence has, where a person or a place is asked for; "Ana Ferreira" is one. A
+ * single word at the sentence's start is none. */
+static unsigned count_names(const struct ranking *ranking, struct slice text)
 {
     unsigned names = 0;
-    for (size_t i = 2; i < text.len; i++) {
-        if (!isupper((unsigned char)text.ptr[i]) || text.ptr[i - 1] != ' ') continue;
-        names += !is_asked(question, (struct slice){text.ptr + i, text.len - i});
+    for (size_t at = 0; at < text.len; at++) {
+        size_t start = at, words = 0, len;
+        if (at > 0 && text.ptr[at - 1] != ' ') continue;
+        while ((len = name_length(ranking, (struct slice){text.ptr + at, text.len - at}))) {
+            words++;
+            at += len;
+            if (at == text.len || text.ptr[at] != ' ') break;
+            at++;
+        }
+        names += words > 1 || (words == 1 && start > 0 && ranking->question->wants & WANTS_PLACE);
     }
     return names;
 }
@@ -97,7 +123,7 @@ static unsigned count_names(const struct question *question, struct slice text)
 static float score_wants(const struct ranking *ranking, const struct candidate *candidate)
 {
     unsigned names = ranking->question->wants & (WANTS_PERSON | WANTS_PLACE)
-                         ? count_names(ranking->question, candidate->sentence.text)
+                         ? count_names(ranking, candidate->sentence.text)
                          : 0;
     const struct {
         unsigned want;
@@ -110,7 +136,7 @@ static float score_wants(const struct ranking *ranking, const struct candidate *
     };
     float factor = 1;
     for (size_t i = 0; i < ARRAY_LEN(wants); i++)
-        if (ranking->question->wants & wants[i].want) factor *= wants[i].met ? 1.3f : 0.75f;
+        if (ranking->question->wants & wants[i].want) factor *= wants[i].met ? 1.4f : 0.7f;
     return factor;
 }
 
@@ -151,7 +177,7 @@ static float score_place(const struct ranking *ranking, const struct candidate *
 {
     const struct passage_view *view = &ranking->views[candidate->passage];
     bool definition = ranking->question->definition;
-    float factor = 1;
+    float factor = view->about ? 1.25f : 1;
     if (leads(ranking, candidate)) factor *= definition && view->title ? 1.5f : 1.1f;
     if (definition && candidate->opens) factor *= 1.3f;
     return factor;
@@ -321,4 +347,12 @@ void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
         if (choice->count == before) first = most;
         choice->items[choice->count++] = best;
     }
+}
+
+unsigned ranking_document_about(const struct ranking *ranking, term_set terms)
+{
+    for (size_t i = 0; i < ranking->view_count; i++)
+        if (ranking->views[i].about && (ranking->views[i].title & terms) == terms)
+            return ranking->views[i].document;
+    return ANY_DOCUMENT;
 }

@@ -55,6 +55,9 @@ void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
 /* True when the candidate says nothing that the chosen ones do not. */
 bool ranking_repeats(const struct ranking *ranking, const struct choice *choice, size_t item);
 
+/* The document whose title is made of these terms and hardly more, or ANY_DOCUMENT. */
+unsigned ranking_document_about(const struct ranking *ranking, term_set terms);
+
 static inline const struct passage_view *ranking_view(const struct ranking *ranking, size_t item)
 {
     return &ranking->views[ranking->items[item].passage];
