@@ -1,0 +1,59 @@
+/* What a provider of answers is: one file, one struct provider, named in generator.c's table.
+ *
+ *     generator_start ─▶ provider.start ─▶ generation_text … ─▶ generation_done | generation_fail
+ *                                           │ false: wait          (exactly one, the last call)
+ *                        provider.writable ◀┘
+ *
+ * Everything happens on the loop. A generation lives until it is ended; its memory is its job's. */
+#ifndef MILLRACE_GENERATOR_PROVIDER_H
+#define MILLRACE_GENERATOR_PROVIDER_H
+
+#include "common/complexity.h"
+#include "workers/generator/citations.h"
+#include "workers/worker.h"
+
+struct provider;
+
+/* One answer being written. */
+struct generation {
+    struct job *job;
+    const struct provider *provider;
+    void *context; /* what provider.open made */
+    void *data;    /* the provider's own, of this answer */
+    struct chat_request request;
+    struct history history;
+    struct context passages; /* cited by their place in the list, from 1 */
+    const struct language *language;
+    enum complexity level;
+    const char *author;  /* "provider/model" */
+    struct slice prefix; /* what this author has written before and the client has; mostly empty */
+    struct citation_scan citations;
+    struct usage usage; /* kept up to date by the provider, so that a cancelled answer has it too */
+    uint64_t started_us;
+};
+
+struct provider {
+    const char *name; /* as agents have it */
+    /* Opens what all its answers share. NULL: nothing. An error leaves the provider unavailable. */
+    err_t (*open)(struct worker *worker, void **context);
+    void (*close)(void *context);
+    /* Who will write: provider and model. In the job's arena or for ever. */
+    const char *(*author)(const struct generation *generation);
+    void (*start)(struct generation *generation);
+    /* There is room again after generation_text said false. */
+    void (*writable)(struct generation *generation);
+    /* Nobody wants the answer any more: stop, and end with generation_fail(ERR_CANCELLED). */
+    void (*cancel)(struct generation *generation);
+};
+
+extern const struct provider provider_extractive;
+
+/* The text to come goes on behind the prefix. Before the first text, or never. */
+void generation_continue(struct generation *generation);
+/* More of the answer, whole code points. False: kept, but wait for `writable` with more. */
+bool generation_text(struct generation *generation, struct slice text);
+/* The ends. Each sets the caller's pointer to NULL. */
+void generation_done(struct generation **generation, const char *finish_reason);
+void generation_fail(struct generation **generation, err_t error, const char *message);
+
+#endif
