@@ -12,7 +12,7 @@
 #include "gateway/json_text.h"
 #include "gateway/sse.h"
 
-#define STREAM_BLOCK_BYTES 1100 /* a token event, for clients without chunked encoding */
+#define STREAM_BLOCK_BYTES 256 /* for clients without chunked encoding */
 #define BODY_RESERVE_BYTES ((uint64_t)1 << 20)
 #define RETRY_AFTER_S      "1"
 

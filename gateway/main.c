@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
 #include "gateway/ingest_pump.h"
@@ -132,6 +133,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     log_open(*settings.name ? settings.name : "gateway", settings.log_level);
     if (check_auth()) return EXIT_FAILURE;
+    metric_set(METRIC_BUILD_INFO, 1, MILLRACE_VERSION, NULL);
+    metric_set(METRIC_START_TIME, (double)clock_wall_ms() / 1e3, NULL, NULL);
     gateway.base = event_base_new();
     signals_setup();
     err_t error = parts_setup();

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/metrics.h"
 #include "gateway/json_text.h"
 #include "gateway/lane_io.h"
@@ -160,10 +159,6 @@ static double cpu_seconds(void)
 
 static void set_process_metrics(const struct gateway *gateway)
 {
-    static double started;
-    if (started == 0) started = (double)(clock_wall_ms() / 1000);
-    metric_set(METRIC_BUILD_INFO, 1, MILLRACE_VERSION, NULL);
-    metric_set(METRIC_START_TIME, started, NULL, NULL);
     metric_set(METRIC_RESIDENT_BYTES, resident_bytes(), NULL, NULL);
     metric_set(METRIC_CPU_SECONDS, cpu_seconds(), NULL, NULL);
     metric_set(METRIC_HTTP_CONNECTIONS, (double)http_server_connections(gateway->http), NULL, NULL);

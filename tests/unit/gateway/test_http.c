@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/base.h"
+#include "gateway/http_internal.h"
 #include "gateway_fixture.h"
 
 /* --- what is refused --- */
@@ -127,6 +128,27 @@ static void a_slow_sender_is_told_408(void **state)
     client_close(&client);
 }
 
+/* Lets the only connection's state look `ms` older than it is. */
+static void age_connection(struct fixture *fixture, uint64_t ms)
+{
+    LIST_FIRST(&fixture->gateway.http->conns)->since_ms -= ms;
+}
+
+static void a_client_that_trickles_its_headers_is_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = client_connect(fixture);
+    client_send(fixture, &client, "GET /healthz HTTP/1.1\r\nHo", 25);
+    TURN_UNTIL(fixture, http_server_connections(fixture->gateway.http) == 1);
+    age_connection(fixture, fixture->settings.client_header_timeout_s * 1000 + 1);
+    uint64_t until = clock_ms() + 3000;
+    while (!client_has(&client, "x") && !client.closed && clock_ms() < until)
+        event_base_loop(fixture->gateway.base, EVLOOP_ONCE);
+    assert_true(client.closed);
+    assert_int_equal(client.in.len, 0);
+    client_close(&client);
+}
+
 /* --- chat --- */
 
 #define CHAT   "/api/agents/1/chat"
@@ -235,6 +257,23 @@ static void a_stream_sends_tokens_as_they_come_and_done_after_the_commit(void **
     TURN_UNTIL(fixture, client_has_answer(&client));
     assert_true(client_has(&client, "data: {\"type\":\"done\",\"citations\":[{\"n\":1,"));
     assert_true(client_has(&client, "\"cached\":false,\"conversation_id\":11"));
+    client_close(&client);
+}
+
+static void a_stream_at_rest_shows_that_it_lives(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = ask(fixture, STREAM, "{\"message\":\"Hello\"}");
+    answer_configs(fixture);
+    TURN_UNTIL(fixture, client_has(&client, "\r\n\r\n"));
+    for (size_t i = 0; i < 20; i++) turn(fixture);
+    age_connection(fixture, 15000);
+    uint64_t until = clock_ms() + 3000;
+    while (!client_has(&client, ": keepalive\n\n") && clock_ms() < until)
+        event_base_loop(fixture->gateway.base, EVLOOP_ONCE);
+    assert_true(client_has(&client, ": keepalive\n\n"));
+    say(fake_job_of(KIND_CHAT), "Hi");
+    TURN_UNTIL(fixture, client_has(&client, "\"content\":\"Hi\"}\n\n"));
     client_close(&client);
 }
 
@@ -552,9 +591,11 @@ int main(void)
         HTTP_TEST(a_header_flood_is_431),
         HTTP_TEST(a_chunked_body_over_the_limit_is_cut_off_with_413),
         HTTP_TEST(a_slow_sender_is_told_408),
+        HTTP_TEST(a_client_that_trickles_its_headers_is_closed),
         HTTP_TEST(a_question_is_answered_with_citations_ids_and_timings),
         HTTP_TEST(a_greeting_goes_to_the_generator_alone),
         HTTP_TEST(a_stream_sends_tokens_as_they_come_and_done_after_the_commit),
+        HTTP_TEST(a_stream_at_rest_shows_that_it_lives),
         HTTP_TEST(a_stream_that_fails_ends_in_one_error_and_its_turn_is_recorded),
         HTTP_TEST(the_same_failure_of_chat_is_its_status),
         HTTP_TEST(a_client_that_goes_cancels_its_job_within_a_turn),
