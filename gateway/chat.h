@@ -42,8 +42,10 @@ struct chat {
     const struct job_end *end; /* while the lanes tell it */
     bool retryable;
     struct buffer answer;
-    size_t written;     /* bytes of it that the client has been given */
-    struct buffer tail; /* the stream's last event */
+    size_t written;       /* bytes of it that the client has been given */
+    struct buffer tail;   /* the stream's last event */
+    struct buffer pieces; /* uint32_t each: where in `answer` a piece that came alone ends */
+    size_t pieces_written;
     size_t tail_written;
     bool finished;           /* all is in `answer` and `tail` */
     struct buffer citations; /* JSON */

@@ -129,16 +129,25 @@ static void step_classify(struct chat *chat)
 
 /* --- answer --- */
 
+/* The client gets each piece as an event of its own, however many came at once. */
+static void remember_piece(struct chat *chat)
+{
+    uint32_t end = (uint32_t)chat->answer.len;
+    buffer_append(&chat->pieces, &end, sizeof(end));
+}
+
 static void on_text(void *context, struct slice text)
 {
     struct chat *chat = context;
     if (!chat->timings.first_token) chat->timings.first_token = clock_us() - chat->started_us;
     buffer_append_slice(&chat->answer, text);
     if (!chat->http) return;
-    if (chat->stream)
+    if (chat->stream) {
+        remember_piece(chat);
         http_stream_wake(chat->http);
-    else
+    } else {
         job_taken(chat->gateway->lanes, chat->job, chat->answer.len);
+    }
 }
 
 static void on_end(void *context, const struct job_end *end)
@@ -299,6 +308,7 @@ static void chat_free(struct chat *chat)
     config_unref(&chat->portfolio);
     body_unref(&chat->body);
     buffer_free(&chat->answer);
+    buffer_free(&chat->pieces);
     buffer_free(&chat->tail);
     buffer_free(&chat->citations);
     buffer_free(&chat->semantic);
@@ -326,18 +336,45 @@ static void chat_resume(struct chat *chat, err_t error)
 
 /* --- the client --- */
 
+/* The front piece that the client has not had, or what is left of it. */
+static struct slice next_piece(const struct chat *chat)
+{
+    const uint32_t *ends = (const uint32_t *)(const void *)chat->pieces.data;
+    size_t count = chat->pieces.len / sizeof(*ends);
+    size_t end = chat->pieces_written < count ? ends[chat->pieces_written] : chat->answer.len;
+    return (struct slice){chat->answer.data + chat->written, end - chat->written};
+}
+
+static void piece_taken(struct chat *chat)
+{
+    chat->pieces_written++;
+    if (chat->pieces_written * sizeof(uint32_t) < chat->pieces.len) return;
+    chat->pieces.len = 0;
+    chat->pieces_written = 0;
+}
+
+/* Writes pieces for as long as they fit. */
+static size_t write_text(struct chat *chat, char *out, size_t max)
+{
+    size_t used = 0, event;
+    struct slice piece;
+    while ((piece = next_piece(chat)).len) {
+        struct slice rest = piece;
+        if (!(event = sse_token(&rest, out + used, max - used))) break;
+        used += event;
+        chat->written += piece.len - rest.len;
+        if (!rest.len) piece_taken(chat);
+    }
+    if (used) job_taken(chat->gateway->lanes, chat->job, chat->written);
+    return used;
+}
+
 /* Writes what the client has not had yet: text, then the last event. */
 static ssize_t chat_read(void *context, char *out, size_t max)
 {
     struct chat *chat = context;
-    struct slice rest = {chat->answer.data + chat->written, chat->answer.len - chat->written};
-    size_t used = 0, event;
-    while ((event = sse_token(&rest, out + used, max - used)) > 0) used += event;
-    if (used) {
-        chat->written = chat->answer.len - rest.len;
-        job_taken(chat->gateway->lanes, chat->job, chat->written);
-    }
-    if (rest.len || !chat->finished) return (ssize_t)used;
+    size_t used = write_text(chat, out, max);
+    if (chat->written < chat->answer.len || !chat->finished) return (ssize_t)used;
     size_t left = MIN(chat->tail.len - chat->tail_written, max - used);
     if (!left && !used) return HTTP_STREAM_END;
     memcpy(out + used, chat->tail.data + chat->tail_written, left);

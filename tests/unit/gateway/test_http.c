@@ -249,7 +249,9 @@ static void a_stream_sends_tokens_as_they_come_and_done_after_the_commit(void **
                                             "\"One \\\"two\\\"\"}\n\n"));
     assert_int_equal(job->taken, 9);
     say(job, " three");
-    TURN_UNTIL(fixture, client_has(&client, "\"content\":\" three\"}\n\n"));
+    say(job, " four");
+    TURN_UNTIL(fixture, client_has(&client, "\"content\":\" three\"}\n\n"
+                                            "data: {\"type\":\"token\",\"content\":\" four\"}"));
     finish(job);
     for (size_t i = 0; i < 50; i++) turn(fixture);
     assert_false(client_has(&client, "\"done\""));
