@@ -133,7 +133,7 @@ static void on_cancel(struct lanes *lanes, struct lane_job *job, uint64_t now_us
 static void on_taken(struct lanes *lanes, struct lane_job *job, uint64_t bytes)
 {
     job->taken = MAX(job->taken, MIN(bytes, job->stream.answer.len));
-    if (job->state == JOB_RUNNING || job->state == JOB_SENT) job_tack(lanes, job, false);
+    job_tack(lanes, job, false);
 }
 
 /* --- the worker's side --- */

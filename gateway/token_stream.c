@@ -41,7 +41,7 @@ enum token_verdict token_stream_put(struct token_stream *stream, uint64_t attemp
                                     uint64_t at, struct slice text, uint64_t now_ms)
 {
     enum token_verdict verdict;
-    if (attempt != stream->attempt) return TOKEN_STALE;
+    if (attempt != stream->attempt && !MUTATE_ATTEMPT_CHECK) return TOKEN_STALE;
     if (seq < stream->next) return TOKEN_REPEATED;
     stream->seen = MAX(stream->seen, seq);
     if (seq > stream->next) {
@@ -58,8 +58,7 @@ enum token_verdict token_stream_put(struct token_stream *stream, uint64_t attemp
     return TOKEN_PLACED;
 }
 
-void token_stream_sent(struct token_stream *stream, uint64_t attempt, uint64_t seq,
-                       uint64_t now_ms)
+void token_stream_sent(struct token_stream *stream, uint64_t attempt, uint64_t seq, uint64_t now_ms)
 {
     if (attempt != stream->attempt) return;
     stream->seen = MAX(stream->seen, seq);
@@ -75,7 +74,7 @@ void token_stream_count(struct token_stream *stream, uint64_t count, uint64_t no
 
 bool token_stream_complete(const struct token_stream *stream)
 {
-    return stream->counted && stream->next > stream->count;
+    return stream->counted && (stream->next > stream->count || MUTATE_DONE_COUNT);
 }
 
 bool token_stream_short(const struct token_stream *stream)

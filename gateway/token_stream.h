@@ -1,22 +1,31 @@
 /* One answer as its tokens arrive: places text by its byte offset, in order, once.
  *
  * Tokens may be lost, repeated or late; DONE overtakes them on its own connection. So a stream is
- * complete only when every token up to DONE's count has been placed. After a gap everything is taken
- * again from the first missing token (go-back-N): REPLAY asks the worker's ring for it.
+ * complete only when every token up to DONE's count has been placed. After a gap everything is
+ * taken again from the first missing token (go-back-N): REPLAY asks the worker's ring for it.
  *
- *      token 1 ─▶ token 2 ─▶ (3 lost) ─▶ token 4 dropped ─ 30 ms ─▶ REPLAY from 3 ─▶ 3, 4 ─▶ DONE{4}
+ *      token 1 ─▶ token 2 ─▶ (3 lost) ─▶ token 4 dropped ─ 30 ms ─▶ REPLAY from 3 ─▶ 3, 4 ─▶
+ * DONE{4}
  *
  * When a worker dies the job goes again as the next attempt. Text that the next attempt writes anew
- * is compared with what the client already has; only what follows is handed out, and a difference is
- * an error: never mixed, never repeated. Pure: told the time, no I/O. */
+ * is compared with what the client already has; only what follows is handed out, and a difference
+ * is an error: never mixed, never repeated. Pure: told the time, no I/O. */
 #ifndef MILLRACE_GATEWAY_TOKEN_STREAM_H
 #define MILLRACE_GATEWAY_TOKEN_STREAM_H
 
 #include "common/buffer.h"
 
-#define TOKEN_GAP_MS          30   /* a gap older than this asks for a REPLAY */
-#define TOKEN_REPLAY_MS       250  /* an unanswered REPLAY is sent again */
-#define TOKEN_UNFILLED_MS     1000 /* a gap not filled by then ends the session */
+/* A test build switches one rule off, to prove that the simulation would notice its absence. */
+#ifndef MUTATE_ATTEMPT_CHECK
+#define MUTATE_ATTEMPT_CHECK 0
+#endif
+#ifndef MUTATE_DONE_COUNT
+#define MUTATE_DONE_COUNT 0
+#endif
+
+#define TOKEN_GAP_MS      30   /* a gap older than this asks for a REPLAY */
+#define TOKEN_REPLAY_MS   250  /* an unanswered REPLAY is sent again */
+#define TOKEN_UNFILLED_MS 1000 /* a gap not filled by then ends the session */
 
 struct token_stream {
     struct buffer answer; /* everything handed out, in order */
@@ -27,8 +36,8 @@ struct token_stream {
     uint64_t seen;        /* highest sequence number known to have been sent */
     uint64_t count;       /* DONE's, once `counted` */
     bool counted;
-    uint64_t gap_since;   /* when the first missing token was missed; 0: nothing is missing */
-    uint64_t replay_at;   /* when REPLAY was asked last; 0: never for this gap */
+    uint64_t gap_since; /* when the first missing token was missed; 0: nothing is missing */
+    uint64_t replay_at; /* when REPLAY was asked last; 0: never for this gap */
 };
 
 enum token_verdict {
