@@ -9,13 +9,15 @@
 enum {
     LEVELS = 7,         /* of headings; the last is for bare lines */
     NEGATION_REACH = 4, /* words between "no" and what it denies */
-    SAMPLE_WORDS = 24,  /* short words that tell a passage's language */
-    SHORT_WORD = 5,
+    SAMPLE_WORDS = 16,  /* short words that tell a passage's language */
+    SHORT_WORD = 4,
     LANGUAGES_SEEN = 8,
     SIGNATURE_WORD_MIN = 4,
     SHORT_NAME = 3,
     OPENING_WORDS = 3,
 };
+
+#define HASH_START 2166136261u /* FNV-1a */
 
 struct candidates {
     const struct question *question;
@@ -67,18 +69,17 @@ void candidates_destroy(struct candidates **candidates)
 
 /* --- words --- */
 
-/* The length of what stands at `at` and belongs to no word; 0 for a word's character. Folding has
- * left no accented Latin letter, so that beyond ASCII three lead bytes tell punctuation. */
-static size_t separator(const unsigned char *at, const unsigned char *end)
-{
-    unsigned char c = *at;
-    size_t len = 0;
-    if (c < 0x80) return !(isalnum(c) || c == '_');
-    if (c == 0xC2) len = 2;
-    if (c == 0xE2 || (c == 0xE3 && at + 1 < end && at[1] == 0x80)) len = 3;
-    if (c == 0xF0) len = 4;
-    return MIN(len, (size_t)(end - at));
-}
+/* What a byte of folded text begins. Folding has left no accented Latin letter, so that beyond
+ * ASCII a few lead bytes tell punctuation and symbols, with their length; other bytes are letters.
+ */
+enum { LETTER = 0, ASCII_OTHER = 1, UNDERSCORE = 5 };
+static const unsigned char byte_classes[256] = {
+    ['\0' ... '/'] = ASCII_OTHER, [':' ... '@'] = ASCII_OTHER,
+    ['[' ... '^'] = ASCII_OTHER,  ['_'] = UNDERSCORE,
+    ['`'] = ASCII_OTHER,          ['{' ... 0x7F] = ASCII_OTHER,
+    [0xC2] = 2 /* « ¿ ¡ */,       [0xE2] = 3 /* dashes, quotes */,
+    [0xF0] = 4 /* emoji */,
+};
 
 /* In any language: a passage need not be in the question's. */
 static bool is_denied(const struct scan *scan)
@@ -146,7 +147,7 @@ static void scan_word(struct candidates *candidates, struct scan *scan, struct s
     if (scan->stops) sample_language(scan, entry);
     if (entry->strong | entry->weak) note_term(candidates, scan, word, entry);
     if (word.len >= SIGNATURE_WORD_MIN)
-        scan->words_seen[hash >> 8 & 3] |= (uint64_t)1 << (hash & 63);
+        scan->words_seen[hash >> 8 & 3] |= (uint64_t)1 << (hash >> 16 & 63);
     if (isdigit((unsigned char)word.ptr[0])) {
         scan->number = true;
         scan->year |= is_year(word);
@@ -156,11 +157,16 @@ static void scan_word(struct candidates *candidates, struct scan *scan, struct s
     scan->words++;
 }
 
+static uint32_t hash_more(uint32_t hash, char c)
+{
+    return (hash ^ (unsigned char)c) * 16777619u;
+}
+
 static uint32_t hash_word(struct slice word)
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < word.len; i++) hash = (hash ^ (unsigned char)word.ptr[i]) * 16777619u;
-    return hash ^ hash >> 15;
+    uint32_t hash = HASH_START;
+    for (size_t i = 0; i < word.len; i++) hash = hash_more(hash, word.ptr[i]);
+    return hash;
 }
 
 /* Of "max_connections" the parts count too. */
@@ -175,6 +181,25 @@ static void scan_parts(struct candidates *candidates, struct scan *scan, struct 
     }
 }
 
+/* Takes the word at `at`, and returns where it ends. */
+static const char *take_word(struct candidates *candidates, struct scan *scan, const char *at,
+                             const char *end)
+{
+    struct slice word = {at, 0};
+    uint32_t hash = HASH_START;
+    bool parts = false;
+    for (; at < end; at++) {
+        unsigned char class = byte_classes[(unsigned char)*at];
+        if (class != LETTER && class != UNDERSCORE) break;
+        parts |= class == UNDERSCORE;
+        hash = hash_more(hash, *at);
+    }
+    word.len = (size_t)(at - word.ptr);
+    scan_word(candidates, scan, word, hash);
+    if (parts) scan_parts(candidates, scan, word);
+    return at;
+}
+
 /* Folds `text` into the buffer, which has room and so does not move, and scans its words. */
 static void scan_text(struct candidates *candidates, struct slice text, struct scan *scan)
 {
@@ -182,20 +207,13 @@ static void scan_text(struct candidates *candidates, struct slice text, struct s
     text_fold(text, &candidates->folded);
     scan->text = text;
     scan->folded = (struct slice){candidates->folded.data + from, candidates->folded.len - from};
-    const unsigned char *at = (const unsigned char *)scan->folded.ptr;
-    const unsigned char *end = at + scan->folded.len;
+    const char *at = scan->folded.ptr, *end = at + scan->folded.len;
     while (at < end) {
-        size_t skip = separator(at, end);
-        if (skip) {
-            at += skip;
-            continue;
-        }
-        const unsigned char *start = at;
-        bool parts = false;
-        while (at < end && !separator(at, end)) parts |= *at++ == '_';
-        struct slice word = {(const char *)start, (size_t)(at - start)};
-        scan_word(candidates, scan, word, hash_word(word));
-        if (parts) scan_parts(candidates, scan, word);
+        unsigned char class = byte_classes[(unsigned char)*at];
+        if (class == LETTER || class == UNDERSCORE)
+            at = take_word(candidates, scan, at, end);
+        else
+            at += MIN((size_t) class, (size_t)(end - at));
     }
 }
 
@@ -258,6 +276,14 @@ static bool is_given(const struct candidates *candidates, const struct passage_v
     return false;
 }
 
+/* Asked only of those that may be chosen. */
+static bool leans(const struct candidates *candidates, const struct passage_view *view,
+                  const struct scan *scan, term_set section)
+{
+    if (!(scan->strong | scan->weak | section | view->title)) return false;
+    return language_word_sets(candidates->question->language, scan->first) & candidates->leaning;
+}
+
 static void add_candidate(struct candidates *candidates, const struct passage_view *view,
                           const struct sentence *sentence, const struct scan *scan,
                           term_set section)
@@ -279,8 +305,7 @@ static void add_candidate(struct candidates *candidates, const struct passage_vi
         .words = scan->words,
         .number = scan->number,
         .year = scan->year,
-        .leans =
-            language_word_sets(candidates->question->language, scan->first) & candidates->leaning,
+        .leans = leans(candidates, view, scan, section),
         .opens = (scan->strong | scan->weak) && scan->term_at < OPENING_WORDS,
         .overlaps = is_given(candidates, view, passage->start + at),
         .fragment = at == 0 && passage->start > 0 && starts_lower(sentence->text) &&

@@ -318,9 +318,10 @@ static bool ends_at(struct slice text, size_t at, size_t *end)
 
 static size_t sentence_end(struct slice text)
 {
+    static const bool is_mark[256] = {['.'] = true, ['!'] = true, ['?'] = true};
     size_t end = 0;
     for (size_t at = 0; at < text.len; at++) {
-        if (text.ptr[at] != '.' && text.ptr[at] != '!' && text.ptr[at] != '?') continue;
+        if (!is_mark[(unsigned char)text.ptr[at]]) continue;
         if (ends_at(text, at, &end)) return end;
         at = MAX(at, end ? end - 1 : at);
     }

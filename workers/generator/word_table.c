@@ -137,7 +137,7 @@ static struct word_entry *fill(struct word_table *table, struct word_entry *entr
 
 struct word_entry *word_table_find(struct word_table *table, struct slice word, uint32_t hash)
 {
-    for (size_t at = hash;; at++) {
+    for (size_t at = hash ^ hash >> 15;; at++) {
         struct word_entry *entry = &table->slots[at & (SLOTS - 1)];
         if (entry->stamp != table->stamp) {
             if (table->count == WORDS_MAX) return fill(table, &table->full, word, hash);
