@@ -175,3 +175,8 @@ const char *language_phrase(const struct language *language, const char *key)
     if (!text) text = find_phrase(language_find(SLICE("en")), key);
     return text ? text : "";
 }
+
+struct slice language_synonyms(const struct language *language, size_t index)
+{
+    return index < language->synonym_count ? language->synonyms[index] : (struct slice){0};
+}

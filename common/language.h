@@ -30,5 +30,8 @@ uint64_t language_word_sets(const struct language *language, struct slice folded
 /* A phrase of the file's [phrases] section, such as "no_answer"; English's where the language has
  * none; "" where nobody has. */
 const char *language_phrase(const struct language *language, const char *key);
+/* A line of the file's [synonyms] section: a folded word, then folded words that a text may use in
+ * its place, parted by spaces. An empty slice past the end. */
+struct slice language_synonyms(const struct language *language, size_t index);
 
 #endif

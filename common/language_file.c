@@ -99,6 +99,17 @@ static bool read_phrase(struct reader *reader, struct slice line)
     return true;
 }
 
+static bool read_synonyms(struct reader *reader, struct slice line)
+{
+    struct language *language = reader->language;
+    struct buffer folded = {0};
+    text_fold(line, &folded);
+    language->synonyms = xgrow(language->synonyms, &language->synonym_capacity,
+                               language->synonym_count + 1, sizeof *language->synonyms);
+    language->synonyms[language->synonym_count++] = buffer_slice(&folded);
+    return memchr(folded.data, ' ', folded.len) != NULL;
+}
+
 static bool open_words(struct reader *reader, struct slice name)
 {
     static const char *const plain[] = {"stop",      "negation", "frequent", "typical",
@@ -139,7 +150,7 @@ static bool open_section(struct reader *reader, struct slice line)
     } sections[] = {
         {"language", open_plain, read_setting},    {"letters", open_plain, read_letters},
         {"words", open_words, read_words},         {"phrases", open_plain, read_phrase},
-        {"patterns", open_patterns, read_pattern},
+        {"patterns", open_patterns, read_pattern}, {"synonyms", open_plain, read_synonyms},
     };
     if (line.ptr[line.len - 1] != ']') return false;
     struct slice name = {line.ptr + 1, line.len - 2};

@@ -40,6 +40,8 @@ struct language {
     uint32_t *letters;
     size_t letter_count, letter_capacity;
     struct pattern_list patterns[PATTERN_LIST_COUNT];
+    struct slice *synonyms; /* a folded line each */
+    size_t synonym_count, synonym_capacity;
     struct phrase *phrases;
     size_t phrase_count, phrase_capacity;
 };

@@ -3,6 +3,7 @@
 #include "common/buffer.h"
 #include "common/text.h"
 #include "workers/retriever/spelling.h"
+#include "workers/retriever/synonyms.h"
 #include "workers/retriever/terms.h"
 #include "workers/retriever/words.h"
 
@@ -11,11 +12,15 @@ enum { HALF_MIN = 3 };
 /* What a guess counts beside a word that is there; measured, see tests/eval. */
 static const float corrected[] = {0.9f, 0.8f, 0.5f}; /* by edits */
 static const float joined = 0.8f, parted = 0.8f;
+static const float beside = 0.2f, instead = 0.7f; /* a synonym, by whether the word itself is there */
 
 struct reader {
     const struct bm25 *bm25;
+    const struct language *language; /* the question's */
     const struct language *const *languages;
     struct query *query;
+    float synonym_weight;
+    size_t synonyms;    /* of the word in hand, that were added */
     struct buffer last; /* the word before, to be joined with the next */
 };
 
@@ -51,7 +56,10 @@ static bool add_concept(struct reader *reader, struct bm25_concept concept)
     struct query *query = reader->query;
     if (!concept.count) return false;
     for (size_t i = 0; i < query->count; i++)
-        if (is_same(&query->concepts[i], &concept)) return true;
+        if (is_same(&query->concepts[i], &concept)) {
+            query->concepts[i].weight = MAX(query->concepts[i].weight, concept.weight);
+            return true;
+        }
     if (query->count < QUERY_CONCEPTS_MAX) query->concepts[query->count++] = concept;
     return true;
 }
@@ -95,18 +103,37 @@ static void add_joined(struct reader *reader, const struct word *word)
     buffer_append_slice(last, word->text);
 }
 
+static void on_synonym(void *context, struct slice synonym)
+{
+    struct reader *reader = context;
+    struct word word = {synonym, false};
+    reader->synonyms += add_concept(reader, concept_of(reader, &word, reader->synonym_weight));
+}
+
+/* Returns how many the texts have. */
+static size_t add_synonyms(struct reader *reader, struct slice word, float weight)
+{
+    reader->synonyms = 0;
+    reader->synonym_weight = weight;
+    synonyms_of(reader->language, word, on_synonym, reader);
+    return reader->synonyms;
+}
+
 static void on_word(void *context, const struct word *word)
 {
     struct reader *reader = context;
-    if (!add_concept(reader, concept_of(reader, word, 1)) && !word->literal)
-        add_corrected(reader, word->text);
-    if (!word->literal) add_joined(reader, word);
+    bool known = add_concept(reader, concept_of(reader, word, 1));
+    if (word->literal) return;
+    size_t synonyms = add_synonyms(reader, word->text, known ? beside : instead);
+    if (!known && !synonyms) add_corrected(reader, word->text);
+    add_joined(reader, word);
 }
 
 void query_read(const struct bm25 *bm25, struct slice text, const struct language *language,
                 const struct language *const *languages, struct query *query)
 {
-    struct reader reader = {.bm25 = bm25, .languages = languages, .query = query};
+    struct reader reader = {
+        .bm25 = bm25, .language = language, .languages = languages, .query = query};
     query->count = 0;
     words_scan(language, text, on_word, &reader);
     buffer_free(&reader.last);

@@ -5,7 +5,7 @@
 #include "common/language.h"
 #include "workers/retriever/bm25.h"
 
-enum { QUERY_CONCEPTS_MAX = 64 };
+enum { QUERY_CONCEPTS_MAX = 128 };
 
 struct query {
     struct bm25_concept concepts[QUERY_CONCEPTS_MAX];
