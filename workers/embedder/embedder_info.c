@@ -1,11 +1,14 @@
 /* The embedders and what fusion does with their vectors.
  *
- * `vector_weight` is measured with tests/eval (see there), leaving one document set out at a time;
- * a weak leg gets a small weight, and one that does not help gets none. */
+ * `vector_weight` is measured (tests/eval: 152 questions, three sets of real documentation, the
+ * weight for each set chosen on the two others). hashing, passage among the first eight and mean
+ * reciprocal rank: words alone .862, .693; weight .2 .868, .693; .5 .822, .665; vector alone .664,
+ * .493. Left out in turn, the sets chose .2, .1 and .2. It matches wording as BM25 does, so it adds
+ * little, most where the question is worded unlike the text (.595 to .643). */
 #include "workers/embedder/embedder.h"
 
 static const struct embedder_info embedders[] = {
-    {"hashing-1", "hashing", 384, 0.3},
+    {"hashing-1", "hashing", 384, 0.2},
 };
 
 const struct embedder_info *embedder_find(struct slice name)

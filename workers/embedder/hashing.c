@@ -16,12 +16,8 @@ enum {
     LANGUAGES_MAX = 32,
 };
 
-/* What a word counts beside one of its trigrams; measured with tests/eval. */
-static const float word_weight = 1.0f, trigram_weight = 0.4f;
-
 struct feature {
     uint64_t hash;
-    float weight;
     unsigned count;
 };
 
@@ -33,7 +29,7 @@ struct hashing {
     struct feature features[FEATURES_MAX];
     size_t count;
     uint16_t slots[SLOTS]; /* a feature's number, from 1 */
-    struct buffer folded;
+    struct buffer folded, passage;
 };
 
 struct hashing *hashing_new(void)
@@ -47,6 +43,7 @@ void hashing_destroy(struct hashing **self)
     if (!hashing) return;
     for (size_t i = 0; i < LANGUAGES_MAX; i++) stemmer_destroy(&hashing->stemmers[i].stemmer);
     buffer_free(&hashing->folded);
+    buffer_free(&hashing->passage);
     free(hashing);
     *self = NULL;
 }
@@ -73,7 +70,7 @@ static uint64_t hash_of(struct slice text, uint64_t seed)
     return h ^ h >> 31;
 }
 
-static void count_feature(struct hashing *hashing, uint64_t hash, float weight)
+static void count_feature(struct hashing *hashing, uint64_t hash)
 {
     for (size_t at = hash;; at++) {
         uint16_t *slot = &hashing->slots[at & (SLOTS - 1)];
@@ -84,7 +81,7 @@ static void count_feature(struct hashing *hashing, uint64_t hash, float weight)
         }
         if (*slot) continue;
         if (hashing->count == FEATURES_MAX) return;
-        hashing->features[hashing->count++] = (struct feature){hash, weight, 1};
+        hashing->features[hashing->count++] = (struct feature){hash, 1};
         *slot = (uint16_t)hashing->count;
         return;
     }
@@ -98,7 +95,7 @@ static void count_trigrams(struct hashing *hashing, struct slice word)
     memcpy(text + 1, word.ptr, word.len);
     text[word.len + 1] = '>';
     for (size_t i = 0; i < word.len; i++)
-        count_feature(hashing, hash_of((struct slice){text + i, 3}, SEED_TRIGRAM), trigram_weight);
+        count_feature(hashing, hash_of((struct slice){text + i, 3}, SEED_TRIGRAM));
 }
 
 static void count_words(struct hashing *hashing, const struct language *language)
@@ -109,7 +106,7 @@ static void count_words(struct hashing *hashing, const struct language *language
     while (text_next_word(&words, &word)) {
         if (word.len > WORD_BYTES_MAX || language_is_stop_word(language, word)) continue;
         struct slice stem = stemmer ? stemmer_stem(stemmer, word) : word;
-        count_feature(hashing, hash_of(stem, SEED_WORD), word_weight);
+        count_feature(hashing, hash_of(stem, SEED_WORD));
         count_trigrams(hashing, word);
     }
 }
@@ -145,7 +142,7 @@ static void spread(const struct hashing *hashing, float *vector)
     memset(vector, 0, HASHING_DIMENSIONS * sizeof *vector);
     for (size_t i = 0; i < hashing->count; i++) {
         const struct feature *feature = &hashing->features[i];
-        float value = feature->weight * sqrtf((float)feature->count);
+        float value = sqrtf((float)feature->count);
         vector[(feature->hash >> 1) % HASHING_DIMENSIONS] += feature->hash & 1 ? value : -value;
     }
 }
@@ -166,4 +163,16 @@ void hashing_embed(struct hashing *hashing, struct slice text, float *vector)
     count_words(hashing, language_of(buffer_slice(&hashing->folded)));
     spread(hashing, vector);
     normalise(vector);
+}
+
+void hashing_embed_passage(struct hashing *hashing, struct slice title, struct slice heading,
+                           struct slice text, float *vector)
+{
+    const struct slice parts[] = {title, heading, text};
+    hashing->passage.len = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        buffer_append_slice(&hashing->passage, parts[i]);
+        buffer_append_char(&hashing->passage, '\n');
+    }
+    hashing_embed(hashing, buffer_slice(&hashing->passage), vector);
 }

@@ -15,5 +15,8 @@ struct hashing *hashing_new(void) MUST_USE;
 void hashing_destroy(struct hashing **hashing);
 /* Writes the normalised vector of a text; all zero for one without words. */
 void hashing_embed(struct hashing *hashing, struct slice text, float *vector);
+/* The same of a passage with its surroundings. */
+void hashing_embed_passage(struct hashing *hashing, struct slice title, struct slice heading,
+                           struct slice text, float *vector);
 
 #endif

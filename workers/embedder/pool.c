@@ -121,8 +121,10 @@ static void embed_some(struct embedder *embedder, struct batch *batch, uint64_t 
 {
     const struct passage *passages = batch->context.passages.items;
     while (batch->done < batch->context.passages.count && clock_us() - began_us < STEP_US) {
+        const struct passage *passage = &passages[batch->done];
         float *vector = batch->vectors + batch->done * embedder->info->dimensions;
-        hashing_embed(embedder->hashing, passages[batch->done].text, vector);
+        hashing_embed_passage(embedder->hashing, passage->title, passage->heading, passage->text,
+                              vector);
         batch->done++;
     }
     batch->work_us += clock_us() - began_us;
