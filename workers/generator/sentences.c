@@ -19,7 +19,8 @@ enum line_kind {
     LINE_HEADING,
     LINE_ITEM,
     LINE_ROW,
-    LINE_CODE,
+    LINE_CODE, /* by its indent: so only behind an empty line */
+    LINE_COMMAND,
     LINE_TEXT
 };
 
@@ -68,7 +69,7 @@ static bool is_rule(struct slice text)
     size_t marks = 0;
     for (size_t i = 0; i < text.len; i++) {
         if (!strchr("-=_*|:+ ", text.ptr[i])) return false;
-        marks += strchr("-=_*", text.ptr[i]) && text.ptr[i] == text.ptr[text.len / 2];
+        marks += strchr("-=_*", text.ptr[i]) != NULL;
     }
     return marks >= 2 && text.len >= 3;
 }
@@ -100,15 +101,29 @@ static struct slice without_hashes(struct slice text)
     return trim(text);
 }
 
+/* "$ ls" and "# apt update", as pages of plain text have them: a title would start with a capital.
+ */
+static bool is_command(struct slice text)
+{
+    if (text.len < 3 || text.ptr[1] != ' ') return false;
+    return text.ptr[0] == '$' || (text.ptr[0] == '#' && islower((unsigned char)text.ptr[2]));
+}
+
+/* "| a | b |", or "a | b" as tables of HTML are written down. */
+static bool is_row(struct slice text)
+{
+    return text.len > 4 && memmem(text.ptr, text.len, " | ", 3);
+}
+
 static enum line_kind line_kind(struct slice text, size_t indent)
 {
     if (!text.len) return LINE_EMPTY;
     if (starts_with(text, "```") || starts_with(text, "~~~")) return LINE_FENCE;
     if (is_rule(text)) return LINE_RULE;
+    if (is_command(text)) return LINE_COMMAND;
     if (heading_level(text)) return LINE_HEADING;
     if (item_marker(text)) return LINE_ITEM;
-    if (text.len > 2 && text.ptr[0] == '|' && memchr(text.ptr + 1, '|', text.len - 1))
-        return LINE_ROW;
+    if (is_row(text)) return LINE_ROW;
     return indent >= CODE_INDENT ? LINE_CODE : LINE_TEXT;
 }
 
@@ -129,6 +144,8 @@ static bool line_read(struct slice text, size_t at, struct line *line)
 
 /* --- blocks --- */
 
+static size_t sentence_end(struct slice text);
+
 static bool has_end_mark(struct slice text)
 {
     static const char *const marks[] = {".", "!", "?", ":", ";", ",", "…", ".)", ".\"", "”", "»"};
@@ -143,6 +160,7 @@ static bool has_end_mark(struct slice text)
 static bool stands_alone(struct slice text, const struct line *next)
 {
     if (text.len > LONE_LINE_BYTES || has_end_mark(text)) return false;
+    if (sentence_end(text) < text.len) return false;
     if (!next || next->kind != LINE_TEXT) return true;
     unsigned char first = (unsigned char)next->text.ptr[0];
     return text.len < LONE_LINE_BYTES * 3 / 4 && !islower(first);
@@ -202,7 +220,7 @@ static void read_line_block(struct sentence_reader *reader, struct line line)
         block_set(reader, line.text, SENTENCE_HEADING);
     } else if (line.kind == LINE_ROW) {
         block_set(reader, line.text, SENTENCE_ROW);
-    } else if (line.kind == LINE_CODE && reader->spaced) {
+    } else if (line.kind == LINE_COMMAND || (line.kind == LINE_CODE && reader->spaced)) {
         read_code(reader, line);
     } else {
         read_running(reader, line);
