@@ -67,9 +67,8 @@ static const char *phrase_key(const struct generation *generation)
 {
     const char *small_talk =
         complexity_small_talk(generation->language, generation->request.message);
-    bool trivial = generation->level == COMPLEXITY_TRIVIAL;
+    if (small_talk) return small_talk;
     if (generation->passages.passages.count) return NULL;
-    if (trivial && small_talk) return small_talk;
     return generation->request.portfolio_id ? "no_answer" : "no_documents";
 }
 
