@@ -48,8 +48,8 @@ static void app_over(void *context, struct http_request *request)
     metric_observe(METRIC_HTTP_SECONDS, (double)us / 1e6, name);
     if (route && route->kind == KIND_CHAT && http_handled(request)) return;
     log_write(route && route->kind == KIND_COUNT ? LOG_DEBUG : LOG_INFO,
-              "request=%s route=%s status=%s total=%.1fms", http_request_id(request), name, status,
-              (double)us / 1e3);
+              "request=%s route=%s status=%s total=%.1fms", http_request_id(request), name,
+              error_code(http_error(request)), (double)us / 1e3);
 }
 
 const struct http_app gateway_app = {app_admit, app_handle, app_over};

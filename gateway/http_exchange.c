@@ -160,6 +160,7 @@ void http_reply_error(struct http_request *request, err_t error, const char *mes
 {
     struct buffer body = {0};
     write_error(request, error, message, &body);
+    request->error = error;
     if (error_status(error) == 503) http_add_header(request, "Retry-After", RETRY_AFTER_S);
     http_reply(request, error_status(error), "application/json", &body);
 }
@@ -176,6 +177,7 @@ void exchange_refuse_raw(struct http_request *request, err_t error)
     int fd =
         MHD_get_connection_info(request->conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     request->status = error_status(error);
+    request->error = error;
     if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("refusal not sent request=%s", request->id);
     buffer_free(&body);
@@ -269,8 +271,8 @@ static enum MHD_Result on_body(struct http_request *request, const char *data, s
     return MHD_YES;
 }
 
-/* The request is complete. What is not answered at once waits suspended, unless its client has gone
- * already. */
+/* The request is complete. What is not answered at once waits suspended; for a client that has gone
+ * already nothing is begun. */
 static enum MHD_Result on_complete(struct http_request *request)
 {
     struct http_server *server = request->conn->server;
@@ -279,8 +281,8 @@ static enum MHD_Result on_complete(struct http_request *request)
         http_reply_error(request, request->refused, NULL);
     else
         server->app->handle(server->context, request);
+    if (request->conn->gone && (request->read || !request->response)) return MHD_NO;
     if (request->response) return queue_response(request);
-    if (request->conn->gone) return MHD_NO;
     conn_suspend(request->conn);
     return MHD_YES;
 }
@@ -366,6 +368,11 @@ uint64_t http_started_us(const struct http_request *request)
 bool http_handled(const struct http_request *request)
 {
     return request->handled && !request->refused;
+}
+
+err_t http_error(const struct http_request *request)
+{
+    return request->status ? request->error : ERR_CANCELLED;
 }
 
 int http_status(const struct http_request *request)

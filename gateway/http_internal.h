@@ -44,6 +44,7 @@ struct http_request {
     bool keepalive; /* a stream is to show that it lives */
     struct http_target target;
     int status;
+    err_t error; /* that was answered */
     size_t reply_bytes;
     struct MHD_Response *response; /* made, not yet queued */
     struct header_line *headers;   /* to be added to the answer */

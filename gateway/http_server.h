@@ -75,6 +75,8 @@ const char *http_request_id(const struct http_request *request);
 uint64_t http_started_us(const struct http_request *request);
 /* True once the program was given the whole request. */
 bool http_handled(const struct http_request *request);
+/* The error that was answered; ERR_CANCELLED while nothing was. */
+err_t http_error(const struct http_request *request);
 /* The status that was sent, 0 before. */
 int http_status(const struct http_request *request);
 /* Memory that lives as long as the exchange. */

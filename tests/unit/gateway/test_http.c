@@ -341,6 +341,30 @@ static void a_client_that_goes_cancels_its_job_within_a_turn(void **state)
     }
 }
 
+static void a_client_that_goes_before_its_question_is_read_costs_no_answer(void **state)
+{
+    static const char *const paths[] = {CHAT, STREAM};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct client keep = ask(fixture, CHAT, "{\"message\":\"Hello\",\"store\":false}");
+        if (i == 0) answer_configs(fixture); /* known from here on: the job is submitted at once */
+        char request[300];
+        snprintf(request, sizeof(request),
+                 "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 19\r\n\r\n{\"message\":\"Hello\"}",
+                 paths[i]);
+        struct client client = client_connect(fixture);
+        size_t before = fake_count_of(KIND_CHAT);
+        assert_int_equal(send(client.fd, request, strlen(request), 0), strlen(request));
+        client_close(&client);
+        for (size_t n = 0; n < 20; n++) turn(fixture);
+        struct fake_job *job = fake_job_of(KIND_CHAT);
+        if (fake_count_of(KIND_CHAT) > before) assert_true(job->cancelled);
+        assert_int_equal(http_server_connections(fixture->gateway.http), 1);
+        client_close(&keep);
+        for (size_t n = 0; n < 20; n++) turn(fixture);
+    }
+}
+
 static void a_slow_reader_is_given_no_more_than_it_takes_and_ended(void **state)
 {
     struct fixture *fixture = *state;
@@ -601,6 +625,7 @@ int main(void)
         HTTP_TEST(a_stream_that_fails_ends_in_one_error_and_its_turn_is_recorded),
         HTTP_TEST(the_same_failure_of_chat_is_its_status),
         HTTP_TEST(a_client_that_goes_cancels_its_job_within_a_turn),
+        HTTP_TEST(a_client_that_goes_before_its_question_is_read_costs_no_answer),
         HTTP_TEST(a_slow_reader_is_given_no_more_than_it_takes_and_ended),
         HTTP_TEST(a_refusal_at_admission_is_plain_http_with_retry_after),
         HTTP_TEST(a_conversation_brings_its_history_and_an_unknown_one_is_404),
