@@ -164,6 +164,35 @@ static void deal_with(struct session *session, const struct message *message, zm
     }
 }
 
+/* --- greeting --- */
+
+static bool can_send(const struct session *session)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    zmq_getsockopt(session->jobs_socket, ZMQ_EVENTS, &events, &size);
+    return events & ZMQ_POLLOUT;
+}
+
+/* HELLO, once the subscription has come on the one connection and the other is up as well. */
+static void say_hello(struct session *session)
+{
+    struct worker *worker = session->worker;
+    struct message message = {.type = MESSAGE_HELLO};
+    message.hello = (struct hello_message){
+        .pool = slice_of(pool_name(worker->pool->pool)),
+        .boot_id = slice_of(worker->boot_id),
+        .slots = worker->settings.slots,
+        .build = slice_of(MILLRACE_VERSION),
+        .name = slice_of(worker->settings.name),
+        .serves = slice_of(worker->serves),
+    };
+    if (session->state != SESSION_OPENING || !session->topic_len || !can_send(session)) return;
+    session->state = SESSION_GREETING;
+    session->since_ms = clock_ms();
+    session_send(session, &message, NULL, 0);
+}
+
 static bool on_jobs(void *context)
 {
     struct session *session = context;
@@ -171,7 +200,10 @@ static bool on_jobs(void *context)
     struct message message;
     struct arena arena = {0};
     size_t count = zmq_receive(session->jobs_socket, frames, FRAMES_MAX);
-    if (!count) return false;
+    if (!count) {
+        say_hello(session);
+        return false;
+    }
     struct slice header = {zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0])};
     err_t error = message_decode(header, &arena, &message);
     session->heard_ms = clock_ms();
@@ -185,23 +217,6 @@ static bool on_jobs(void *context)
 }
 
 /* --- subscriptions --- */
-
-static void say_hello(struct session *session)
-{
-    struct worker *worker = session->worker;
-    struct message message = {.type = MESSAGE_HELLO};
-    message.hello = (struct hello_message){
-        .pool = slice_of(pool_name(worker->pool->pool)),
-        .boot_id = slice_of(worker->boot_id),
-        .slots = worker->settings.slots,
-        .build = slice_of(MILLRACE_VERSION),
-        .name = slice_of(worker->settings.name),
-        .serves = slice_of(worker->serves),
-    };
-    session->state = SESSION_GREETING;
-    session->since_ms = clock_ms();
-    session_send(session, &message, NULL, 0);
-}
 
 static void pump_session(struct session *session)
 {
