@@ -92,7 +92,10 @@ class Documents(unittest.TestCase):
         self.assertGreater(hit["scores"]["vector"], 0)
 
     def test_a_result_names_its_place(self):
-        self.put(source="a", format="markdown", content=MARKDOWN)
+        sections = (f"## Part {n}\n\n" + f"Rope number {n} is as long as {n} oars. " * 25
+                    for n in range(4))
+        content = MARKDOWN.replace("## History", "\n\n".join(sections) + "\n\n## History")
+        self.put(source="a", format="markdown", content=content)
         hit = self.system.search(self.portfolio, "octant built in 1731")[0]
         self.assertLessEqual(PASSAGE_FIELDS, hit.keys())
         self.assertEqual((hit["source"], hit["title"]), ("a", "Sextant"))

@@ -34,11 +34,12 @@ def get(port, path):
 
 
 def alive(pid):
+    """False too for one that has ended and whose parent has not looked yet."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
+    return stat.rpartition(") ")[2][0] not in "ZX"
 
 
 def listening(first, last):
