@@ -114,7 +114,7 @@ static bool open_words(struct reader *reader, struct slice name)
 {
     static const char *const plain[] = {"stop",      "negation", "frequent", "typical",
                                         "asking",    "leaning",  "joining",  "comparing",
-                                        "documents", "relating"};
+                                        "documents", "relating", "pointing"};
     if (!name.len) return false;
     reader->set = vocabulary_set(reader->language->vocabulary, name);
     reader->triggers = true;

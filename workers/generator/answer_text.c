@@ -46,7 +46,7 @@ void answer_label(struct answer_text *answer, const struct passage *passage)
     if (!name.len) return;
     buffer_append_text(&answer->text, "**");
     sentence_quote(name, SENTENCE_PROSE, 120, &answer->text);
-    buffer_append_text(&answer->text, "**: ");
+    buffer_append_text(&answer->text, "**:");
 }
 
 static void quote_one(struct answer_text *answer, const struct candidate *candidate,

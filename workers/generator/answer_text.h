@@ -16,7 +16,7 @@ void answer_free(struct answer_text *answer);
 void answer_append(struct answer_text *answer, struct slice text);
 /* What was appended since the last one is a piece. */
 void answer_end_piece(struct answer_text *answer);
-/* "**Title**: ", the document's name. */
+/* "**Title**:", the document's name. */
 void answer_label(struct answer_text *answer, const struct passage *passage);
 /* The candidates from `first` to `last`, parts of one list when they are several, quoted as one and
  * cited: "sentence [n]". */

@@ -30,9 +30,9 @@ struct candidates {
     unsigned documents;
     float weights[TERMS_MAX];
     struct slice found[TERMS_MAX];
-    uint64_t leaning;         /* the set's bit */
-    term_set capitals, small; /* short terms met as names ("Go") and as words ("go") */
-    term_set names_only;      /* of which only the names count */
+    uint64_t leaning, pointing; /* the sets' bits */
+    term_set capitals, small;   /* short terms met as names ("Go") and as words ("go") */
+    term_set names_only;        /* of which only the names count */
 };
 
 /* What a scan of one stretch of text saw. */
@@ -276,12 +276,13 @@ static bool is_given(const struct candidates *candidates, const struct passage_v
     return false;
 }
 
-/* Asked only of those that may be chosen. */
-static bool leans(const struct candidates *candidates, const struct passage_view *view,
-                  const struct scan *scan, term_set section)
+/* What the first word says; asked only of those that may be chosen. */
+static void judge_first_word(const struct candidates *candidates, struct slice first,
+                             struct candidate *candidate)
 {
-    if (!(scan->strong | scan->weak | section | view->title)) return false;
-    return language_word_sets(candidates->question->language, scan->first) & candidates->leaning;
+    uint64_t sets = language_word_sets(candidates->question->language, first);
+    candidate->leans = sets & candidates->leaning;
+    candidate->points = sets & candidates->pointing;
 }
 
 static void add_candidate(struct candidates *candidates, const struct passage_view *view,
@@ -305,13 +306,26 @@ static void add_candidate(struct candidates *candidates, const struct passage_vi
         .words = scan->words,
         .number = scan->number,
         .year = scan->year,
-        .leans = leans(candidates, view, scan, section),
+
         .opens = (scan->strong | scan->weak) && scan->term_at < OPENING_WORDS,
         .overlaps = is_given(candidates, view, passage->start + at),
         .fragment = at == 0 && passage->start > 0 && starts_lower(sentence->text) &&
                     sentence->kind == SENTENCE_PROSE,
     };
+    if (scan->strong | scan->weak | section | view->title)
+        judge_first_word(candidates, scan->first, candidate);
     memcpy(candidate->words_seen, scan->words_seen, sizeof candidate->words_seen);
+}
+
+/* The first of several rows names the columns. */
+static void mark_headers(struct candidates *candidates, const struct passage_view *view)
+{
+    for (size_t i = view->first; i + 1 < candidates->count; i++) {
+        struct candidate *candidate = &candidates->items[i];
+        candidate->header = candidate->sentence.kind == SENTENCE_ROW &&
+                            candidate[1].sentence.kind == SENTENCE_ROW &&
+                            (i == view->first || candidate[-1].sentence.kind != SENTENCE_ROW);
+    }
 }
 
 static void read_sentences(struct candidates *candidates, struct passage_view *view,
@@ -377,6 +391,7 @@ static void read_passage(struct candidates *candidates, const struct passage *pa
     view->title = terms_in(candidates, passage->title);
     read_sentences(candidates, view, stops);
     view->end = candidates->count;
+    mark_headers(candidates, view);
     view->about = is_about(view);
     view->foreign = is_foreign(candidates->question, stops);
 }
@@ -434,6 +449,7 @@ void candidates_read(struct candidates *candidates, const struct question *quest
     term_set all = question->count ? (term_set)-1 >> (32 - question->count) : 0;
     candidates->question = question;
     candidates->leaning = language_set(question->language, "leaning");
+    candidates->pointing = language_set(question->language, "pointing");
     candidates->capitals = candidates->small = candidates->names_only = 0;
     memset(candidates->found, 0, sizeof candidates->found);
     word_table_start(candidates->words, question, stemmer);

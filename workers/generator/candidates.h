@@ -31,6 +31,8 @@ struct candidate {
     bool leans;    /* starts with "It", "This": means little alone */
     bool fragment; /* its beginning is in another passage */
     bool number, year;
+    bool points;   /* "See the manual" */
+    bool header;   /* of a table */
     bool opens;    /* a term is among its first words */
     bool overlaps; /* an overlapping passage has given it before */
     float score;

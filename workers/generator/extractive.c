@@ -10,7 +10,6 @@ enum {
     QUOTE_BYTES_MAX = 420,
     BULLET_BYTES_MAX = 320,
     JOINED_BYTES_MAX = 360, /* of a list that is quoted as one */
-    LIST_BYTES_MAX = 1200,  /* of one that is quoted item by item */
     FOLLOWERS_MAX = 6,      /* items or lines behind "as follows:" */
     DOCUMENTS_MAX = PASSAGES_MAX,
     FULL_BULLETS_MAX = 4, /* so few documents get two sentences each */
@@ -20,6 +19,7 @@ enum {
 struct extractive {
     struct candidates *candidates;
     struct stemmer *stemmers[LANGUAGES_MAX]; /* by the language's position, made when needed */
+    struct slice message;
     struct question question;
     struct ranking ranking;
     struct answer_text answer;
@@ -29,10 +29,11 @@ struct extractive {
 static const struct {
     size_t most, least;
     float least_share;
+    size_t list_bytes; /* of a list that is quoted item by item */
 } levels[COMPLEXITY_COUNT] = {
-    [COMPLEXITY_TRIVIAL] = {1, 1, 0.8f},        [COMPLEXITY_SIMPLE] = {2, 1, 0.72f},
-    [COMPLEXITY_MEDIUM] = {6, 3, 0.5f},         [COMPLEXITY_COMPLEX] = {8, 4, 0.45f},
-    [COMPLEXITY_COMPREHENSIVE] = {12, 4, 0.4f},
+    [COMPLEXITY_TRIVIAL] = {1, 1, 0.8f, 400},         [COMPLEXITY_SIMPLE] = {2, 1, 0.72f, 400},
+    [COMPLEXITY_MEDIUM] = {6, 3, 0.5f, 800},          [COMPLEXITY_COMPLEX] = {8, 4, 0.45f, 800},
+    [COMPLEXITY_COMPREHENSIVE] = {12, 4, 0.4f, 1200},
 };
 
 struct extractive *extractive_new(void)
@@ -116,6 +117,7 @@ static void spread_list(const struct ranking *ranking, size_t item, size_t bytes
     size_t bytes = candidate->sentence.text.len;
     *first = *last = item;
     if (candidate->sentence.kind != SENTENCE_ITEM || !(candidate->section & ranking->own)) return;
+    if ((candidate->strong | candidate->weak) & ranking->own) return;
     while (*first > 0 && in_same_list(ranking, item, *first - 1)) {
         bytes += ranking->items[*first - 1].sentence.text.len;
         if (bytes > bytes_max) return;
@@ -155,7 +157,7 @@ static void bring_neighbours(const struct ranking *ranking, struct choice *choic
         size_t item = choice->items[i], first, last;
         bring_predecessor(ranking, choice, item);
         bring_followers(ranking, choice, item);
-        spread_list(ranking, item, LIST_BYTES_MAX, &first, &last);
+        spread_list(ranking, item, levels[ranking->question->level].list_bytes, &first, &last);
         for (; first <= last; first++) choose_also(ranking, choice, first);
     }
 }
@@ -246,7 +248,7 @@ static void write_choice(struct extractive *extractive, const struct choice *cho
         bool bullet = is_line(&ranking->items[item]) && choice->count > 1;
         if (first && (labelled || needs_name(ranking, item))) {
             answer_label(answer, ranking_view(ranking, item)->passage);
-            if (bullet) answer_append(answer, SLICE("\n"));
+            answer_append(answer, bullet ? SLICE("\n") : SLICE(" "));
         }
         if (bullet) answer_append(answer, SLICE("- "));
         answer_quote(answer, ranking, item, item, QUOTE_BYTES_MAX);
@@ -354,9 +356,8 @@ static void write_bullet(struct extractive *extractive, size_t number, unsigned 
         if (i == 0) {
             answer_append(answer, number ? SLICE("\n- ") : SLICE("- "));
             answer_label(answer, ranking_view(ranking, choice.items[i])->passage);
-        } else {
-            answer_append(answer, SLICE(" "));
         }
+        answer_append(answer, SLICE(" "));
         answer_quote(answer, ranking, first, last, BULLET_BYTES_MAX);
         answer_end_piece(answer);
     }
@@ -415,6 +416,21 @@ static bool is_capital(struct slice word)
     return word.len && isupper((unsigned char)word.ptr[0]);
 }
 
+static bool joins_words(char c)
+{
+    return isalnum((unsigned char)c) || c == '-' || c == '+' || c == '#';
+}
+
+/* From the first term to the last as they stand in the question, with what hangs on them: the "b-"
+ * of "b-tree", the "++" of "C++". */
+static struct slice name_in_question(struct slice message, struct slice first, struct slice last)
+{
+    const char *start = first.ptr, *end = last.ptr + last.len;
+    while (start > message.ptr && joins_words(start[-1])) start--;
+    while (end < message.ptr + message.len && joins_words(*end)) end++;
+    return (struct slice){start, (size_t)(end - start)};
+}
+
 /* As it was asked for; as the documents write it where that was a typo or carelessly written. */
 static struct slice name_of_side(const struct extractive *extractive, term_set heads)
 {
@@ -422,11 +438,10 @@ static struct slice name_of_side(const struct extractive *extractive, term_set h
     unsigned first = (unsigned)__builtin_ctz(heads);
     unsigned last = 31 - (unsigned)__builtin_clz(heads);
     struct slice found = candidates_found(extractive->candidates, first);
-    bool as_found = first == last && found.len;
+    struct slice asked = name_in_question(extractive->message, terms[first].raw, terms[last].raw);
+    bool alone = first == last && found.len && asked.len == terms[first].raw.len;
     bool mended = !slice_equal(found, term_word(&terms[first]));
-    if (as_found && (mended || !is_capital(terms[first].raw))) return found;
-    const char *end = terms[last].raw.ptr + terms[last].raw.len;
-    return (struct slice){terms[first].raw.ptr, (size_t)(end - terms[first].raw.ptr)};
+    return alone && (mended || !is_capital(asked)) ? found : asked;
 }
 
 /* The terms of a group, and those of them that are names. */
@@ -465,17 +480,22 @@ static size_t find_sides(const struct extractive *extractive, struct side *sides
     return count;
 }
 
-static void choose_for_side(struct ranking *ranking, const struct side *side, struct choice *choice)
+/* What was shown for another side is left to it, unless nothing else speaks of this one. */
+static void choose_for_side(struct ranking *ranking, const struct side *side, struct choice *shown,
+                            struct choice *choice)
 {
     struct wanted wanted = {GROUP_SENTENCES, 0.4f, side->heads, side->document};
+    size_t before = shown->count;
     choice->count = 0;
     ranking_focus(ranking, side->focus);
     if (side->document != ANY_DOCUMENT) {
         size_t overview = overview_of(ranking, side->document);
-        if (overview < ranking->count) choice->items[choice->count++] = overview;
-        wanted.most -= choice->count;
+        if (overview < ranking->count) choose_also(ranking, shown, overview);
+        wanted.most -= shown->count - before;
     }
-    ranking_choose(ranking, &wanted, choice);
+    ranking_choose(ranking, &wanted, shown);
+    for (; before < shown->count; before++) choice->items[choice->count++] = shown->items[before];
+    if (!choice->count) ranking_choose(ranking, &wanted, choice);
     put_in_order(ranking, choice);
 }
 
@@ -486,20 +506,23 @@ static bool is_found(const struct ranking *ranking, const struct side *side)
     return false;
 }
 
-static void write_side(struct extractive *extractive, const struct side *side)
+static void write_side(struct extractive *extractive, const struct side *side, struct choice *shown)
 {
     struct ranking *ranking = &extractive->ranking;
     struct answer_text *answer = &extractive->answer;
     bool labelled =
         side->document == ANY_DOCUMENT && candidates_documents(extractive->candidates) > 1;
     struct choice choice;
-    choose_for_side(ranking, side, &choice);
+    choose_for_side(ranking, side, shown, &choice);
     answer_append(answer, SLICE("**"));
     answer_append(answer, side->name);
     answer_append(answer, SLICE("**"));
     for (size_t i = 0; i < choice.count; i++) {
         answer_append(answer, SLICE("\n- "));
-        if (labelled) answer_label(answer, ranking_view(ranking, choice.items[i])->passage);
+        if (labelled) {
+            answer_label(answer, ranking_view(ranking, choice.items[i])->passage);
+            answer_append(answer, SLICE(" "));
+        }
         answer_quote(answer, ranking, choice.items[i], choice.items[i], BULLET_BYTES_MAX);
         answer_end_piece(answer);
     }
@@ -512,6 +535,7 @@ static void write_side(struct extractive *extractive, const struct side *side)
 static bool write_comparison(struct extractive *extractive)
 {
     struct side sides[GROUPS_MAX];
+    struct choice shown = {.count = 0};
     size_t count = find_sides(extractive, sides), found = 0;
     for (size_t i = 0; i < count; i++) found += is_found(&extractive->ranking, &sides[i]);
     if (!found) return false;
@@ -519,7 +543,7 @@ static bool write_comparison(struct extractive *extractive)
     introduce(extractive);
     for (size_t i = 0; i < count; i++) {
         if (i) answer_append(&extractive->answer, SLICE("\n\n"));
-        write_side(extractive, &sides[i]);
+        write_side(extractive, &sides[i], &shown);
     }
     return true;
 }
@@ -543,6 +567,7 @@ void extractive_answer(struct extractive *extractive, const struct asked *asked,
 {
     struct stemmer *stemmer = stemmer_of(extractive, asked->language);
     struct answer_text *answer = &extractive->answer;
+    extractive->message = asked->message;
     question_read(asked, stemmer, &extractive->question);
     candidates_read(extractive->candidates, &extractive->question, passages, stemmer);
     ranking_start(&extractive->ranking, &extractive->question, extractive->candidates);

@@ -14,7 +14,7 @@ static const float weight_most = 4.0f; /* of a term that no sentence has */
  * long question may be worded unlike the text, a short one may not. */
 static const float share_needed[] = {0, 0.5f, 0.4f, 0.34f, 0.22f};
 
-enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2 };
+enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2, SYNOPSIS_BRACKETS = 5 };
 
 static const float repeats_at = 0.75f;  /* likeness of two sentences that say the same */
 static const float terms_least = 0.55f; /* of the weight that the first one chosen has */
@@ -145,11 +145,20 @@ static bool ends_with(struct slice text, char c)
     return text.len && text.ptr[text.len - 1] == c;
 }
 
+/* "TRUNCATE [ TABLE ] [ ONLY ] name": a grammar, not a sentence. */
+static bool is_synopsis(struct slice text)
+{
+    size_t brackets = 0;
+    for (size_t i = 0; i < text.len && brackets < SYNOPSIS_BRACKETS; i++)
+        brackets += strchr("[]{}<>|", text.ptr[i]) && text.ptr[i];
+    return brackets == SYNOPSIS_BRACKETS;
+}
+
 static float score_form(const struct candidate *candidate)
 {
     static const float kinds[] = {[SENTENCE_PROSE] = 1,
                                   [SENTENCE_ITEM] = 0.92f,
-                                  [SENTENCE_ROW] = 0.85f,
+                                  [SENTENCE_ROW] = 0.65f,
                                   [SENTENCE_CODE] = 0.5f,
                                   [SENTENCE_HEADING] = 0};
     float factor = kinds[candidate->sentence.kind];
@@ -158,7 +167,10 @@ static float score_form(const struct candidate *candidate)
     if (candidate->words < SHORT_WORDS && candidate->sentence.kind == SENTENCE_PROSE)
         factor *= 0.7f;
     if (candidate->leans) factor *= 0.88f;
-    if (candidate->fragment) factor *= 0.6f;
+    if (candidate->fragment || candidate->points) factor *= 0.6f;
+    if (candidate->header) factor *= 0.2f;
+    if (candidate->sentence.text.ptr[0] == '(') factor *= 0.7f;
+    if (is_synopsis(candidate->sentence.text)) factor *= 0.5f;
     if (ends_with(candidate->sentence.text, '?')) factor *= 0.5f;
     if (ends_with(candidate->sentence.text, ':')) factor *= 0.85f;
     return factor;

@@ -297,6 +297,13 @@ static bool is_initial(struct slice text, struct slice word)
     return isupper((unsigned char)before.ptr[0]) && !has_end_mark(before);
 }
 
+static bool is_number(struct slice word)
+{
+    size_t i = 0;
+    while (i < word.len && (isdigit((unsigned char)word.ptr[i]) || word.ptr[i] == '.')) i++;
+    return i == word.len;
+}
+
 /* Past closing quotes and brackets. */
 static size_t skip_closers(struct slice text, size_t at)
 {
@@ -330,6 +337,7 @@ static bool ends_at(struct slice text, size_t at, size_t *end)
     if (starts_lower(slice_from(text, next))) return false;
     if (text.ptr[at] != '.' || run > 1) return true;
     struct slice word = word_before(text, at);
+    if (word.ptr == text.ptr && is_number(word)) return false; /* "1.2. Files" */
     return !is_abbreviation(word, isdigit((unsigned char)text.ptr[next])) &&
            !is_initial(text, word);
 }
