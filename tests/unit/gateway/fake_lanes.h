@@ -26,6 +26,7 @@ static struct fake_job fake_jobs[FAKE_JOBS_MAX];
 static size_t fake_job_count;
 static err_t fake_refusal; /* what job_submit answers; OK: admitted */
 static bool fake_ready = true;
+static uint64_t fake_queued; /* in every lane */
 
 err_t job_submit(struct lane_io *io, const struct job_spec *spec, const struct job_handler *handler,
                  void *context, uint64_t *job)
@@ -102,7 +103,7 @@ size_t lane_io_jobs(const struct lane_io *io)
 void lane_io_view(const struct lane_io *io, enum pool pool, struct lane_view *view)
 {
     (void)io;
-    *view = (struct lane_view){.pool = pool_name(pool), .queued = 3, .oldest_ms = 1500};
+    *view = (struct lane_view){.pool = pool_name(pool), .queued = fake_queued, .oldest_ms = 1500};
 }
 bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
                     struct worker_view *view)
@@ -168,6 +169,7 @@ __attribute__((unused)) static void fake_forget_all(void)
     fake_job_count = 0;
     fake_refusal = OK;
     fake_ready = true;
+    fake_queued = 0;
 }
 
 #endif

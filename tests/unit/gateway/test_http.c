@@ -452,6 +452,20 @@ static void a_turn_that_is_not_committed_in_time_says_so_and_is_tried_again(void
     client_close(&client);
 }
 
+static void a_turn_that_finds_no_room_is_answered_all_the_same(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->settings.record_queue_max = 0;
+    struct client client = ask(fixture, CHAT, "{\"message\":\"Hello\"}");
+    answer_configs(fixture);
+    finish(fake_job_of(KIND_CHAT));
+    TURN_UNTIL(fixture, client_has_answer(&client));
+    assert_non_null(strstr(client_text(&client), "\"recorded\":false,"));
+    assert_int_equal(fake_count_of(KIND_RECORD), 0);
+    assert_int_equal((int)metric_value(METRIC_RECORDS, "dropped", NULL), 1);
+    client_close(&client);
+}
+
 static void open_streams_end_when_the_server_is_destroyed(void **state)
 {
     struct fixture *fixture = *state;
@@ -586,6 +600,7 @@ static void readyz_is_503_until_every_pool_has_a_worker(void **state)
     assert_true(client_has(&client, "millrace_lane_oldest_seconds{pool=\"embed\"} 1.5\n"));
     assert_true(client_has(&client, "millrace_http_requests_total{route=\"readyz\",status=\"503\"} "
                                     "1\n"));
+    fake_queued = 3;
     client_ask(fixture, &client, "GET", "/api/ops/pools", "", NULL);
     TURN_UNTIL(fixture, client_has_answer(&client));
     assert_true(client_has(&client, "{\"pool\":\"embed\",\"queued\":3,"));
@@ -630,6 +645,7 @@ int main(void)
         HTTP_TEST(a_refusal_at_admission_is_plain_http_with_retry_after),
         HTTP_TEST(a_conversation_brings_its_history_and_an_unknown_one_is_404),
         HTTP_TEST(a_turn_that_is_not_committed_in_time_says_so_and_is_tried_again),
+        HTTP_TEST(a_turn_that_finds_no_room_is_answered_all_the_same),
         HTTP_TEST(open_streams_end_when_the_server_is_destroyed),
         HTTP_TEST(askers_of_one_agent_share_one_job_and_the_last_known_serves),
         HTTP_TEST(an_unknown_agent_is_404),
