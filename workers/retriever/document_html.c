@@ -27,7 +27,8 @@ enum effect {
     CELL, /* parted from the cell before by a bar */
     BREAK,
     TITLE,
-    SKIP, /* with all that is inside */
+    SKIP,       /* with all that is inside */
+    NAVIGATION, /* skipped, unless there is nothing else */
 };
 
 static const struct element {
@@ -43,7 +44,7 @@ static const struct element {
     {"footer", BLOCK},  {"form", BLOCK},     {"h1", HEADING, 1},    {"h2", HEADING, 2},
     {"h3", HEADING, 3}, {"h4", HEADING, 4},  {"h5", HEADING, 5},    {"h6", HEADING, 6},
     {"header", BLOCK},  {"hr", BLOCK},       {"iframe", SKIP},      {"li", ITEM},
-    {"main", BLOCK},    {"math", SKIP},      {"nav", SKIP},         {"noscript", SKIP},
+    {"main", BLOCK},    {"math", SKIP},      {"nav", NAVIGATION},   {"noscript", SKIP},
     {"object", SKIP},   {"ol", BLOCK},       {"option", BLOCK},     {"p", BLOCK},
     {"pre", CODE},      {"section", BLOCK},  {"summary", BLOCK},    {"svg", SKIP},
     {"table", BLOCK},   {"tbody", BLOCK},    {"td", CELL},          {"template", SKIP},
@@ -227,12 +228,13 @@ static void on_characters(void *context, const xmlChar *bytes, int len)
 static void on_start(void *context, const xmlChar *name, const xmlChar **attributes)
 {
     struct reader *reader = context;
-    bool navigation_starts = !reader->keep_navigation && is_one_of(attributes, navigation);
+    const struct element *element = element_of(name);
+    bool navigates = element->effect == NAVIGATION || is_one_of(attributes, navigation);
     if (reader->box || is_one_of(attributes, boxes)) reader->box++;
-    if (reader->skip || navigation_starts)
+    if (reader->skip || (navigates && !reader->keep_navigation))
         reader->skip++;
     else
-        open_element(reader, element_of(name));
+        open_element(reader, element);
 }
 
 static void on_end(void *context, const xmlChar *name)
@@ -259,6 +261,8 @@ static htmlParserCtxtPtr parser_new(struct reader *reader)
     htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
                                    HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC);
     xmlSwitchEncoding(parser, XML_CHAR_ENCODING_UTF8);
+    /* With nothing open, an end tag too many would end the document. */
+    htmlParseChunk(parser, "<html>", 6, 0);
     return parser;
 }
 

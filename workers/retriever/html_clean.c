@@ -54,13 +54,22 @@ static bool is_tag_of(struct slice tag, const char *start)
            tag.ptr[len] != '-';
 }
 
+/* The parser makes up a missing body, but takes what follows its end for rubbish. */
+static bool is_frame(struct slice tag)
+{
+    static const char *const frame[] = {"<html", "</html", "<body", "</body"};
+    for (size_t i = 0; i < ARRAY_LEN(frame); i++)
+        if (is_tag_of(tag, frame[i])) return true;
+    return false;
+}
+
 /* Takes a tag whose length is known; returns how much of the text it takes. */
 static size_t read_tag(struct slice html, size_t len, struct buffer *out)
 {
     struct slice tag = {html.ptr, len};
     if (is_tag_of(tag, "<script")) return len + raw_length(from(html, len), "</script");
     if (is_tag_of(tag, "<style")) return len + raw_length(from(html, len), "</style");
-    if (len <= HTML_TAG_BYTES_MAX) buffer_append_slice(out, tag);
+    if (len <= HTML_TAG_BYTES_MAX && !is_frame(tag)) buffer_append_slice(out, tag);
     return len;
 }
 

@@ -4,10 +4,10 @@
 
 #include "common/buffer.h"
 
-/* Appends `html` without comments, declarations, scripts, styles and tags of more than
- * HTML_TAG_BYTES_MAX (pictures written into the page are such; the parser compares attributes in
- * pairs). A '<' that starts none of these becomes "&lt;". Takes time in proportion to the length,
- * and leaves the parser nothing that would cost it more. */
+/* Appends `html` without comments, declarations, scripts, styles, the tags of html and body, and
+ * tags of more than HTML_TAG_BYTES_MAX (pictures written into the page are such; the parser
+ * compares attributes in pairs). A '<' that starts none of these becomes "&lt;". Takes time in
+ * proportion to the length, and leaves the parser nothing that would cost it more. */
 enum { HTML_TAG_BYTES_MAX = 8192 };
 void html_clean(struct slice html, struct buffer *out);
 
