@@ -1,7 +1,10 @@
 #include "workers/retriever/sqlite_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,10 +23,12 @@ static const char *const pragmas[] = {
                         "PRAGMA journal_size_limit = 67108864;",
 };
 
-static bool no_room(int system_error)
+/* A write that the system refused: over quota, over a size limit, remounted read-only (SQLite tells
+ * only a full disk apart, and its errno is not to be relied on). Reading goes on. */
+static bool write_refused(int extended_code)
 {
-    return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG ||
-           system_error == EROFS;
+    return extended_code == SQLITE_IOERR_WRITE || extended_code == SQLITE_IOERR_SHMSIZE ||
+           extended_code == SQLITE_IOERR_TRUNCATE;
 }
 
 err_t db_error(struct db *db, int code)
@@ -37,13 +42,14 @@ err_t db_error(struct db *db, int code)
     case SQLITE_FULL:
     case SQLITE_READONLY: return ERR_STORE_FULL;
     case SQLITE_IOERR:
-        if (no_room(sqlite3_system_errno(db->sqlite))) return ERR_STORE_FULL;
+        if (write_refused(sqlite3_extended_errcode(db->sqlite))) return ERR_STORE_FULL;
         break;
     case SQLITE_CANTOPEN:
         log_error("sqlite: %s", sqlite3_errmsg(db->sqlite));
         return ERR_STORE_UNAVAILABLE;
     }
-    log_error("sqlite: code=%d %s", code, sqlite3_errmsg(db->sqlite));
+    log_error("sqlite: code=%d %s", sqlite3_extended_errcode(db->sqlite),
+              sqlite3_errmsg(db->sqlite));
     return ERR_STORE_FAILED;
 }
 
@@ -75,15 +81,34 @@ static err_t configure(struct db *db, enum db_role role)
     return use_wal(db);
 }
 
-err_t db_open(struct db *db, const char *path, enum db_role role)
+static err_t open_with(struct db *db, const char *path, enum db_role role, int flags)
 {
-    int flags =
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (role == DB_WRITES ? SQLITE_OPEN_CREATE : 0);
     *db = (struct db){0};
-    int code = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
+    int code = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
     err_t error = db_error(db, code);
     if (!error) error = configure(db, role);
+    if (!error) error = db_script(db, "SELECT count(*) FROM sqlite_master"); /* can it be read? */
     if (error) db_close(db);
+    return error;
+}
+
+/* A file that may not be written, in a folder where SQLite can't put its WAL index: nobody changes
+ * it while that is so, and SQLite reads it when told as much. */
+static bool immutable(const char *path, char *uri, size_t size)
+{
+    return !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) &&
+           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) && !strpbrk(path, "%?#") &&
+           snprintf(uri, size, "file:%s?immutable=1", path) < (int)size;
+}
+
+err_t db_open(struct db *db, const char *path, enum db_role role)
+{
+    char uri[PATH_MAX];
+    int create = role == DB_WRITES ? SQLITE_OPEN_CREATE : 0;
+    err_t error = open_with(db, path, role, SQLITE_OPEN_READWRITE | create);
+    if ((error == ERR_STORE_FULL || error == ERR_STORE_UNAVAILABLE) &&
+        immutable(path, uri, sizeof(uri)))
+        error = open_with(db, uri, role, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
     return error;
 }
 

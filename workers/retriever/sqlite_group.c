@@ -190,13 +190,14 @@ static struct work *bulk_call(struct sqlite_store *store)
 }
 
 /* The next document, of whatever call. A call that has none left goes out of sight: it is closed
- * here if nothing of it is under way, else once that is stored. */
-static bool next_unit(struct sqlite_store *store, struct unit *unit)
+ * here, or after the piece where `in_piece`, the last document taken, is its own. */
+static bool next_unit(struct sqlite_store *store, const struct unit *in_piece, struct unit *unit)
 {
     struct work *work;
     while ((work = bulk_call(store))) {
         if (batch_next(work, unit)) return true;
         store->bulk = NULL;
+        if (in_piece && in_piece->work == work) continue;
         if (batch_close(work)) finish_bulk(work);
     }
     return false;
@@ -206,8 +207,9 @@ static bool next_unit(struct sqlite_store *store, struct unit *unit)
 static size_t gather(struct sqlite_store *store, struct unit *units)
 {
     size_t count = 0, chunks = 0;
-    while (count < PIECE_UNITS && chunks < PIECE_CHUNKS && next_unit(store, &units[count])) {
-        struct unit *unit = &units[count++];
+    struct unit *unit = NULL;
+    while (count < PIECE_UNITS && chunks < PIECE_CHUNKS && next_unit(store, unit, &units[count])) {
+        unit = &units[count++];
         unit_prepare(unit);
         chunks += unit->ready.count;
         writer_serve_small(store->writer);

@@ -182,6 +182,7 @@ static err_t sqlite_open(struct event_base *base, const struct store_options *op
         return error;
     }
     store->writer = writer_new(base, &sqlite_writer_work, store);
+    writer_start(store->writer);
     *out = &store->base;
     return OK;
 }

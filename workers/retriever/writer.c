@@ -20,6 +20,7 @@ struct writer {
     const struct writer_work *work;
     void *context;
     pthread_t thread;
+    bool started;
     struct event *wake;
     int wake_fd;
 
@@ -143,16 +144,6 @@ void writer_push(struct writer *writer, struct write *write, bool bulk)
     pthread_mutex_unlock(&writer->lock);
 }
 
-/* Signals are the loop's affair. */
-static void start_thread(struct writer *writer)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&writer->thread, NULL, helper, writer)) abort();
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 struct writer *writer_new(struct event_base *base, const struct writer_work *work, void *context)
 {
     struct writer *writer = xcalloc(1, sizeof(*writer));
@@ -167,8 +158,18 @@ struct writer *writer_new(struct event_base *base, const struct writer_work *wor
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&writer->pushed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    start_thread(writer);
     return writer;
+}
+
+/* Signals are the loop's affair. */
+void writer_start(struct writer *writer)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&writer->thread, NULL, helper, writer)) abort();
+    writer->started = true;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void writer_destroy(struct writer **writer)
@@ -179,7 +180,7 @@ void writer_destroy(struct writer **writer)
     old->stopping = true;
     pthread_cond_signal(&old->pushed);
     pthread_mutex_unlock(&old->lock);
-    pthread_join(old->thread, NULL);
+    if (old->started) pthread_join(old->thread, NULL);
     deliver(old);
     event_free(old->wake);
     close(old->wake_fd);

@@ -32,9 +32,11 @@ struct writer_work {
     void (*done)(void *context, struct write *write);
 };
 
-/* Starts the thread. `work` must live on. */
+/* `work` must live on. Nothing runs before writer_start, so that the caller can put the writer
+ * where its `work` looks for it. */
 struct writer *writer_new(struct event_base *base, const struct writer_work *work,
                           void *context) MUST_USE;
+void writer_start(struct writer *writer);
 /* Finishes what was pushed (done() comes from here), then ends the thread. */
 void writer_destroy(struct writer **writer);
 void writer_push(struct writer *writer, struct write *write, bool bulk);
