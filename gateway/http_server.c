@@ -142,10 +142,20 @@ static void conn_expire(struct http_conn *conn)
     conn_enter(conn, conn->state, 0);
 }
 
+/* libmicrohttpd takes a short read for the end of what there is; where the client's end came with
+ * the last bytes, its edge-triggered epoll never tells of it. This gives it another edge, and what
+ * has arrived can still be read. */
+static void conn_nudge(struct http_conn *conn)
+{
+    shutdown(conn_fd(conn), SHUT_RD);
+}
+
 static void conn_judge(struct http_conn *conn, uint64_t now)
 {
     uint64_t passed_ms = now - conn->since_ms;
-    if (conn->state == CONN_WORKING && passed_ms >= KEEPALIVE_MS)
+    if (conn->gone && (conn->state == CONN_WAITING || conn->state == CONN_RECEIVING))
+        conn_nudge(conn);
+    else if (conn->state == CONN_WORKING && passed_ms >= KEEPALIVE_MS)
         exchange_keepalive(conn->request);
     else if (passed_ms > conn_limit_ms(conn))
         conn_expire(conn);

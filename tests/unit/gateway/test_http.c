@@ -365,6 +365,25 @@ static void a_client_that_goes_before_its_question_is_read_costs_no_answer(void 
     }
 }
 
+static void half_a_request_of_a_client_that_went_is_not_kept(void **state)
+{
+    static const char *const halves[] = {
+        "GET /heal",
+        "POST /api/agents/1/chat HTTP/1.1\r\nHost: a\r\nContent-Length: 19\r\n\r\n{\"mess",
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        struct client client = client_connect(fixture);
+        assert_true(send(client.fd, halves[i], strlen(halves[i]), 0) > 0);
+        client_close(&client);
+        turn(fixture);
+        uint64_t until = clock_ms() + 5000;
+        while (http_server_connections(fixture->gateway.http) && clock_ms() < until)
+            event_base_loop(fixture->gateway.base, EVLOOP_ONCE);
+        assert_int_equal(http_server_connections(fixture->gateway.http), 0);
+    }
+}
+
 static void a_slow_reader_is_given_no_more_than_it_takes_and_ended(void **state)
 {
     struct fixture *fixture = *state;
@@ -441,7 +460,7 @@ static void a_turn_that_is_not_committed_in_time_says_so_and_is_tried_again(void
         event_base_loop(fixture->gateway.base, EVLOOP_ONCE);
     assert_non_null(strstr(client_text(&client), "\"recorded\":false,"));
     char op[64];
-    strcpy(op, fake_job_of(KIND_RECORD)->op);
+    snprintf(op, sizeof(op), "%s", fake_job_of(KIND_RECORD)->op);
     fake_fail(fake_job_of(KIND_RECORD), ERR_STORE_BUSY);
     assert_int_equal(recorder_waiting(fixture->gateway.recorder), 1);
     while (!fake_job_of(KIND_RECORD) && clock_ms() < until)
@@ -641,6 +660,7 @@ int main(void)
         HTTP_TEST(the_same_failure_of_chat_is_its_status),
         HTTP_TEST(a_client_that_goes_cancels_its_job_within_a_turn),
         HTTP_TEST(a_client_that_goes_before_its_question_is_read_costs_no_answer),
+        HTTP_TEST(half_a_request_of_a_client_that_went_is_not_kept),
         HTTP_TEST(a_slow_reader_is_given_no_more_than_it_takes_and_ended),
         HTTP_TEST(a_refusal_at_admission_is_plain_http_with_retry_after),
         HTTP_TEST(a_conversation_brings_its_history_and_an_unknown_one_is_404),
