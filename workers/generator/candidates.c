@@ -12,7 +12,7 @@ enum {
     SAMPLE_WORDS = 16,  /* short words that tell a passage's language */
     SHORT_WORD = 4,
     LANGUAGES_SEEN = 8,
-    SIGNATURE_WORD_MIN = 4,
+    CONTENT_WORD_MIN = 4,
     SHORT_NAME = 3,
     OPENING_WORDS = 3,
 };
@@ -40,7 +40,7 @@ struct scan {
     term_set strong, weak, denied;
     uint64_t words_seen[4];
     uint64_t hash;
-    unsigned words;
+    unsigned words, content; /* content: long words, which say something */
     bool number, year;
     unsigned term_at; /* words before the first term */
     struct slice text, folded;
@@ -146,7 +146,8 @@ static void scan_word(struct candidates *candidates, struct scan *scan, struct s
     if (!scan->words) scan->first = word;
     if (scan->stops) sample_language(scan, entry);
     if (entry->strong | entry->weak) note_term(candidates, scan, word, entry);
-    if (word.len >= SIGNATURE_WORD_MIN)
+    scan->content += word.len >= CONTENT_WORD_MIN && !isdigit((unsigned char)word.ptr[0]);
+    if (word.len >= CONTENT_WORD_MIN)
         scan->words_seen[hash >> 8 & 3] |= (uint64_t)1 << (hash >> 16 & 63);
     if (isdigit((unsigned char)word.ptr[0])) {
         scan->number = true;
@@ -217,11 +218,11 @@ static void scan_text(struct candidates *candidates, struct slice text, struct s
     }
 }
 
-static term_set terms_in(struct candidates *candidates, struct slice text)
+static struct scan scan_of(struct candidates *candidates, struct slice text)
 {
     struct scan scan = {0};
     if (text.len) scan_text(candidates, text, &scan);
-    return scan.strong | scan.weak;
+    return scan;
 }
 
 /* --- sentences --- */
@@ -229,6 +230,7 @@ static term_set terms_in(struct candidates *candidates, struct slice text)
 /* The terms of the headings that a sentence stands under: one slot a level. */
 struct sections {
     term_set levels[LEVELS];
+    bool about; /* the last one says what is asked about, and hardly more */
 };
 
 static term_set sections_terms(const struct sections *sections)
@@ -238,11 +240,14 @@ static term_set sections_terms(const struct sections *sections)
     return terms;
 }
 
-static void sections_open(struct sections *sections, unsigned level, term_set terms)
+static void sections_open(struct sections *sections, unsigned level, const struct scan *heading)
 {
+    term_set terms = heading->strong | heading->weak;
+    unsigned count = (unsigned)__builtin_popcount(terms);
     size_t slot = level ? level - 1 : LEVELS - 1;
     for (size_t i = slot; i < LEVELS; i++) sections->levels[i] = 0;
     sections->levels[slot] = terms;
+    sections->about = count && heading->content <= count + (count > 1);
 }
 
 /* "Install > Linux": the passage's own path, a level for each part. */
@@ -252,7 +257,8 @@ static void sections_start(struct candidates *candidates, struct sections *secti
     for (unsigned level = 1; path.len && level < LEVELS; level++) {
         const char *mark = memmem(path.ptr, path.len, " > ", 3);
         struct slice part = {path.ptr, mark ? (size_t)(mark - path.ptr) : path.len};
-        sections_open(sections, level, terms_in(candidates, part));
+        struct scan scan = scan_of(candidates, part);
+        sections_open(sections, level, &scan);
         size_t used = MIN(part.len + 3, path.len);
         path = (struct slice){path.ptr + used, path.len - used};
     }
@@ -287,8 +293,9 @@ static void judge_first_word(const struct candidates *candidates, struct slice f
 
 static void add_candidate(struct candidates *candidates, const struct passage_view *view,
                           const struct sentence *sentence, const struct scan *scan,
-                          term_set section)
+                          const struct sections *sections)
 {
+    term_set section = sections_terms(sections);
     const struct passage *passage = view->passage;
     size_t at = (size_t)(sentence->text.ptr - passage->text.ptr);
     candidates->items = xgrow(candidates->items, &candidates->capacity, candidates->count + 1,
@@ -301,6 +308,7 @@ static void add_candidate(struct candidates *candidates, const struct passage_vi
         .strong = scan->strong,
         .weak = scan->weak & ~scan->strong,
         .section = section,
+        .headed = sections->about,
         .denied = scan->denied,
         .hash = scan->hash,
         .words = scan->words,
@@ -342,9 +350,9 @@ static void read_sentences(struct candidates *candidates, struct passage_view *v
         scan_text(candidates, sentence.text, &scan);
         view->body |= scan.strong | scan.weak;
         if (sentence.kind == SENTENCE_HEADING)
-            sections_open(&sections, sentence.level, scan.strong | scan.weak);
+            sections_open(&sections, sentence.level, &scan);
         else if (scan.words)
-            add_candidate(candidates, view, &sentence, &scan, sections_terms(&sections));
+            add_candidate(candidates, view, &sentence, &scan, &sections);
     }
 }
 
@@ -385,10 +393,11 @@ static void read_passage(struct candidates *candidates, const struct passage *pa
 {
     unsigned stops[LANGUAGES_SEEN] = {0};
     unsigned document = document_of(candidates, passage);
+    struct scan title = scan_of(candidates, passage->title);
     struct passage_view *view = &candidates->views[candidates->view_count++];
     *view =
         (struct passage_view){.passage = passage, .document = document, .first = candidates->count};
-    view->title = terms_in(candidates, passage->title);
+    view->title = title.strong | title.weak;
     read_sentences(candidates, view, stops);
     view->end = candidates->count;
     mark_headers(candidates, view);
@@ -430,6 +439,10 @@ static term_set terms_met(const struct candidates *candidates)
     return met;
 }
 
+/* The passages were brought for the question's words, so that what it is about is frequent in them:
+ * rarity counts a little only. */
+static const float rarity_counts = 0.25f, missing_weight = 2.6f;
+
 static void weigh_terms(struct candidates *candidates)
 {
     float all = (float)candidates->count;
@@ -438,8 +451,8 @@ static void weigh_terms(struct candidates *candidates)
         unsigned holders = 0;
         for (size_t i = 0; i < candidates->count; i++)
             holders += ((candidates->items[i].strong | candidates->items[i].weak) & bit) != 0;
-        float with = (float)holders;
-        candidates->weights[term] = 0.5f + logf(1 + (all - with + 0.5f) / (with + 0.5f));
+        float with = (float)holders, rarity = logf(1 + (all - with + 0.5f) / (with + 0.5f));
+        candidates->weights[term] = holders ? 1 + rarity_counts * rarity : missing_weight;
     }
 }
 

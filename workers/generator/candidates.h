@@ -29,6 +29,7 @@ struct candidate {
     uint64_t hash;          /* of its words in order */
     unsigned words;
     bool leans;    /* starts with "It", "This": means little alone */
+    bool headed;   /* the heading above is what is asked about, and hardly more */
     bool fragment; /* its beginning is in another passage */
     bool number, year;
     bool points;   /* "See the manual" */
@@ -60,8 +61,8 @@ void candidates_read(struct candidates *candidates, const struct question *quest
 struct candidate *candidates_items(const struct candidates *candidates, size_t *count);
 const struct passage_view *candidates_views(const struct candidates *candidates, size_t *count);
 unsigned candidates_documents(const struct candidates *candidates); /* how many different ones */
-/* How much a term tells, by its rarity among the sentences read; and the word of a passage, as it
- * stands there, that it was found as; empty where it was not. */
+/* How much a term tells, by its rarity among the sentences read (more where none has it); and the
+ * word of a passage, as it stands there, that it was found as; empty where it was not. */
 float candidates_weight(const struct candidates *candidates, size_t term);
 struct slice candidates_found(const struct candidates *candidates, size_t term);
 

@@ -28,12 +28,14 @@ struct extractive {
 /* How many sentences a level's plain answer has, and how good they must be beside the best. */
 static const struct {
     size_t most, least;
-    float least_share;
+    float least_share, least_terms;
     size_t list_bytes; /* of a list that is quoted item by item */
 } levels[COMPLEXITY_COUNT] = {
-    [COMPLEXITY_TRIVIAL] = {1, 1, 0.8f, 400},         [COMPLEXITY_SIMPLE] = {2, 1, 0.72f, 400},
-    [COMPLEXITY_MEDIUM] = {6, 3, 0.5f, 800},          [COMPLEXITY_COMPLEX] = {8, 4, 0.45f, 800},
-    [COMPLEXITY_COMPREHENSIVE] = {12, 4, 0.4f, 1200},
+    [COMPLEXITY_TRIVIAL] = {1, 1, 0.8f, 0.8f, 400},
+    [COMPLEXITY_SIMPLE] = {2, 1, 0.72f, 0.75f, 400},
+    [COMPLEXITY_MEDIUM] = {6, 3, 0.5f, 0.55f, 800},
+    [COMPLEXITY_COMPLEX] = {8, 4, 0.45f, 0.55f, 800},
+    [COMPLEXITY_COMPREHENSIVE] = {12, 4, 0.4f, 0.5f, 1200},
 };
 
 struct extractive *extractive_new(void)
@@ -270,8 +272,8 @@ static bool write_plain(struct extractive *extractive)
     const struct ranking *ranking = &extractive->ranking;
     enum complexity level = extractive->question.level;
     struct choice choice = {.count = 0};
-    struct wanted wanted = {levels[level].most, levels[level].least_share, named_terms(ranking),
-                            ANY_DOCUMENT};
+    struct wanted wanted = {levels[level].most, levels[level].least_share,
+                            levels[level].least_terms, named_terms(ranking), ANY_DOCUMENT};
     ranking_choose(ranking, &wanted, &choice);
     if (!choice.count) return false;
     bring_neighbours(ranking, &choice);
@@ -331,7 +333,8 @@ static term_set not_shown(const struct ranking *ranking, const struct choice *ch
 static void choose_for_bullet(const struct ranking *ranking, unsigned document, size_t most,
                               struct choice *choice)
 {
-    struct wanted wanted = {1, 0, ranking->specific ? ranking->specific : ranking->own, document};
+    struct wanted wanted = {1, 0, 0, ranking->specific ? ranking->specific : ranking->own,
+                            document};
     size_t overview = overview_of(ranking, document);
     choice->count = 0;
     ranking_choose(ranking, &wanted, choice);
@@ -484,7 +487,7 @@ static size_t find_sides(const struct extractive *extractive, struct side *sides
 static void choose_for_side(struct ranking *ranking, const struct side *side, struct choice *shown,
                             struct choice *choice)
 {
-    struct wanted wanted = {GROUP_SENTENCES, 0.4f, side->heads, side->document};
+    struct wanted wanted = {GROUP_SENTENCES, 0.4f, 0.5f, side->heads, side->document};
     size_t before = shown->count;
     choice->count = 0;
     ranking_focus(ranking, side->focus);

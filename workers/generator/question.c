@@ -7,7 +7,7 @@
 /* The sets of the language's file that a question's words are looked up in. */
 struct sets {
     uint64_t stop, question, show, every, asking, comparing, joining, leaning;
-    uint64_t things, documents, relating, plural, technology, who, when, where, many;
+    uint64_t frequent, things, documents, relating, plural, technology, who, when, where, many;
 };
 
 struct reading {
@@ -34,6 +34,7 @@ static struct sets sets_of(const struct language *language)
         .comparing = language_set(language, "comparing"),
         .joining = language_set(language, "joining"),
         .leaning = language_set(language, "leaning"),
+        .frequent = language_set(language, "frequent"),
         .things = language_set(language, "things"),
         .documents = language_set(language, "documents"),
         .relating = language_set(language, "relating"),
@@ -81,6 +82,7 @@ static void add_term(struct reading *reading, const struct token *token, uint64_
         .group = question->groups,
         .document = sets & reading->sets.documents,
         .relating = sets & reading->sets.relating,
+        .frequent = sets & reading->sets.frequent,
         .thing = sets & (reading->sets.things | reading->sets.documents | reading->sets.relating),
         .name = token->name || (token->capital && !token->clause) || has_digit(token->word) ||
                 sets & reading->sets.technology,
@@ -193,6 +195,10 @@ void question_read(const struct asked *asked, struct stemmer *stemmer, struct qu
     size_t own = question->count;
     if (asked->earlier_count) read_earlier(&reading);
     question->shape = shape_of(&reading);
-    question->definition = own > 0 && own <= 3 && !question->wants && !question->groups &&
-                           count_specific(question) == own && question->shape == QUESTION_PLAIN;
+    bool everyday = false;
+    for (size_t i = 0; i < own; i++)
+        everyday |= question->terms[i].frequent && !question->terms[i].name;
+    question->definition = own > 0 && own <= 3 && !everyday && !question->wants &&
+                           !question->groups && count_specific(question) == own &&
+                           question->shape == QUESTION_PLAIN;
 }

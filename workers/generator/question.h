@@ -19,6 +19,7 @@ struct term {
     bool document;    /* "projects": says that documents are */
     bool relating;    /* "uses", "written": says how things belong together */
     bool name;        /* a proper name, or has digits */
+    bool frequent;    /* "check", "change": a word of everyday */
     bool known;       /* a word of the language's file: surely no typo */
     bool earlier;     /* of a question before this one, which this one leans on */
 };

@@ -7,8 +7,7 @@ static const float in_strong = 1.0f, in_weak = 0.7f, in_section = 0.6f, in_title
                    in_own_title = 0.75f, in_body = 0.1f, in_denied = 0.3f;
 
 /* How much a term counts by what it is. */
-static const float of_document = 0.4f, of_earlier = 0.5f;
-static const float weight_most = 4.0f; /* of a term that no sentence has */
+static const float of_document = 0.4f, of_frequent = 0.6f, of_earlier = 0.5f;
 
 /* The share of the question that a document must hold, by the number of its own specific terms: a
  * long question may be worded unlike the text, a short one may not. */
@@ -16,9 +15,8 @@ static const float share_needed[] = {0, 0.5f, 0.4f, 0.34f, 0.22f};
 
 enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2, SYNOPSIS_BRACKETS = 5 };
 
-static const float repeats_at = 0.75f;  /* likeness of two sentences that say the same */
-static const float terms_least = 0.55f; /* of the weight that the first one chosen has */
-static const float gain_most = 0.25f;   /* for all terms, none of which was there before */
+static const float repeats_at = 0.75f; /* likeness of two sentences that say the same */
+static const float gain_most = 0.25f;  /* for all terms, none of which was there before */
 
 /* --- terms --- */
 
@@ -37,7 +35,8 @@ static void weigh(struct ranking *ranking, const struct candidates *candidates)
         ranking->own &= ~ranking->documents;
     for (size_t i = 0; i < question->count; i++) {
         const struct term *term = &question->terms[i];
-        float weight = MIN(candidates_weight(candidates, i), weight_most);
+        float weight = candidates_weight(candidates, i);
+        if (term->frequent && !term->name) weight *= of_frequent;
         if (term->document || term->relating) weight *= of_document;
         if (term->earlier) weight *= of_earlier;
         ranking->weights[i] = weight;
@@ -129,7 +128,7 @@ static float score_wants(const struct ranking *ranking, const struct candidate *
         unsigned want;
         bool met;
     } wants[] = {
-        {WANTS_TIME, candidate->year || (candidate->number && candidate->words > 3)},
+        {WANTS_TIME, candidate->year},
         {WANTS_NUMBER, candidate->number},
         {WANTS_PERSON, names >= 1},
         {WANTS_PLACE, names >= 1},
@@ -190,6 +189,7 @@ static float score_place(const struct ranking *ranking, const struct candidate *
     const struct passage_view *view = &ranking->views[candidate->passage];
     bool definition = ranking->question->definition;
     float factor = view->about ? 1.25f : 1;
+    if (candidate->headed) factor *= 1.2f;
     if (leads(ranking, candidate)) factor *= definition && view->title ? 1.5f : 1.1f;
     if (definition && candidate->opens) factor *= 1.3f;
     return factor;
@@ -201,8 +201,8 @@ static float score_passage(const struct ranking *ranking, const struct candidate
     double score = view->passage->score;
     float factor = view->foreign ? 0.75f : 1;
     if (ranking->score_most > 0 && score >= 0)
-        return factor * (0.7f + 0.3f * (float)score / ranking->score_most);
-    return factor * (1 - 0.3f * (float)candidate->passage / PASSAGES_MAX);
+        return factor * (0.6f + 0.4f * (float)score / ranking->score_most);
+    return factor * (1 - 0.4f * (float)candidate->passage / PASSAGES_MAX);
 }
 
 static float score(const struct ranking *ranking, const struct candidate *candidate)
@@ -310,11 +310,12 @@ static bool is_wanted(const struct ranking *ranking, const struct wanted *wanted
 
 /* True when a candidate has much less of the question than the first one chosen: Brasa was asked
  * about, and this speaks of another project's licence. */
-static bool is_beside_the_point(const struct ranking *ranking, size_t first, size_t item)
+static bool is_beside_the_point(const struct ranking *ranking, float least_terms, size_t first,
+                                size_t item)
 {
     term_set asked = ranking->own;
     return weight_of(ranking, met_by(ranking, item) & asked) <
-           terms_least * weight_of(ranking, met_by(ranking, first) & asked);
+           least_terms * weight_of(ranking, met_by(ranking, first) & asked);
 }
 
 static term_set covered(const struct ranking *ranking, const struct choice *choice)
@@ -350,7 +351,8 @@ void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
         for (size_t i = 0; i < ranking->count; i++) {
             if (ranking->items[i].score + gain_most <= most) continue; /* cannot be worth more */
             if (!is_wanted(ranking, wanted, i)) continue;
-            if (choice->count > before && is_beside_the_point(ranking, choice->items[before], i))
+            if (choice->count > before &&
+                is_beside_the_point(ranking, wanted->least_terms, choice->items[before], i))
                 continue;
             float value = worth(ranking, choice, seen, i);
             if (value > most) most = value, best = i;

@@ -35,6 +35,7 @@ struct choice {
 struct wanted {
     size_t most;       /* sentences */
     float least_share; /* of the best one's score, for all but the first */
+    float least_terms; /* of the weight of the terms that the first has */
     term_set terms;    /* each must have one of these, in itself, its headings or title; 0: any */
     unsigned document; /* only of this one; or ANY_DOCUMENT */
 };
