@@ -62,7 +62,7 @@ struct chat {
 void chat_take_end(struct chat *chat, const struct job_end *end);
 /* Gives the turn to the recorder. False when it is dropped. */
 bool chat_record(struct chat *chat, const struct job_end *end,
-                 void (*on_recorded)(void *context, const struct recorded *recorded)) MUST_USE;
+                 void (*on_recorded)(void *context, const struct recorded *recorded));
 /* Appends the answer as JSON members, without braces: citations and all that follows. */
 void chat_write_members(const struct chat *chat, struct buffer *out);
 /* Log line and counters of a question that is over. */

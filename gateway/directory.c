@@ -114,10 +114,9 @@ static struct entries *bucket_of(const struct directory *directory, enum kind ki
 
 static struct entry *entry_find(const struct directory *directory, enum kind kind, uint64_t id)
 {
-    struct entry *entry;
-    LIST_FOREACH(entry, bucket_of(directory, kind, id), link)
-    if (entry->kind == kind && entry->id == id) return entry;
-    return NULL;
+    struct entry *entry = LIST_FIRST(bucket_of(directory, kind, id));
+    while (entry && (entry->kind != kind || entry->id != id)) entry = LIST_NEXT(entry, link);
+    return entry;
 }
 
 static void entry_free(struct entry *entry)
@@ -162,6 +161,7 @@ static void count_lookup(const struct entry *entry, const char *result)
 
 /* --- fetching --- */
 
+/* Each asker gets a reference of its own. The entry stays meanwhile: `fetching` is set. */
 static void tell_askers(struct entry *entry, err_t error, struct config *config)
 {
     struct askers askers;
@@ -175,7 +175,8 @@ static void tell_askers(struct entry *entry, err_t error, struct config *config)
     }
 }
 
-/* What changed while it was on its way is told to those who asked before, and not kept. */
+/* Takes the config. One that changed while it was on its way is told to those who asked before the
+ * change, and asked for again by the next. */
 static void entry_found(struct entry *entry, struct config *config)
 {
     const struct settings *settings = entry->directory->settings;
@@ -183,23 +184,22 @@ static void entry_found(struct entry *entry, struct config *config)
     entry->config = config;
     entry->version = MAX(entry->version, config_version(entry->kind, config));
     entry->fresh_until_ms = entry->outdated ? 0 : clock_ms() + settings->agent_config_ttl_ms;
-    tell_askers(entry, OK, config_ref(config));
-    config_unref(&config);
+    tell_askers(entry, OK, config);
 }
 
 static void entry_failed(struct entry *entry, err_t error)
 {
     if (entry->config && error_category(error) != ERROR_CLIENT) {
-        struct config *config = config_ref(entry->config);
         entry->fresh_until_ms = clock_ms() + RETRY_MS;
         count_lookup(entry, "stale");
-        tell_askers(entry, OK, config);
-        config_unref(&config);
+        tell_askers(entry, OK, entry->config);
         return;
     }
     count_lookup(entry, "failed");
     tell_askers(entry, error, NULL);
 }
+
+static void entry_start(struct entry *entry);
 
 static void entry_fetched(struct entry *entry, err_t error, struct slice result)
 {
@@ -211,6 +211,10 @@ static void entry_fetched(struct entry *entry, err_t error, struct slice result)
     else
         entry_found(entry, config);
     entry->fetching = entry->outdated = false;
+    if (!STAILQ_EMPTY(&entry->askers)) { /* asked while the others were told */
+        entry_start(entry);
+        return;
+    }
     if (error && (!entry->config || error_category(error) == ERROR_CLIENT)) entry_free(entry);
 }
 
@@ -240,6 +244,13 @@ static err_t entry_fetch(struct entry *entry)
     return job_submit(directory->lanes, &spec, &fetch_handler, entry, &job);
 }
 
+static void entry_start(struct entry *entry)
+{
+    entry->fetching = true;
+    err_t error = entry_fetch(entry);
+    if (error) entry_fetched(entry, error, (struct slice){0});
+}
+
 void directory_ask(struct directory *directory, enum kind kind, uint64_t id, directory_cb *callback,
                    void *context)
 {
@@ -253,10 +264,7 @@ void directory_ask(struct directory *directory, enum kind kind, uint64_t id, dir
     asker->callback = callback;
     asker->context = context;
     STAILQ_INSERT_TAIL(&entry->askers, asker, link);
-    if (entry->fetching) return;
-    entry->fetching = true;
-    err_t error = entry_fetch(entry);
-    if (error) entry_fetched(entry, error, (struct slice){0});
+    if (!entry->fetching) entry_start(entry);
 }
 
 /* --- changes --- */

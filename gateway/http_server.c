@@ -300,9 +300,7 @@ size_t http_server_connections(const struct http_server *server)
 /* libmicrohttpd aborts when it is stopped with a suspended connection. */
 static void resume_all(struct http_server *server)
 {
-    struct http_conn *conn;
-    LIST_FOREACH(conn, &server->conns, link)
-    {
+    for (struct http_conn *conn = LIST_FIRST(&server->conns); conn; conn = LIST_NEXT(conn, link)) {
         conn->gone = true;
         if (conn->request) exchange_end(conn->request, HTTP_GONE);
         conn_resume(conn);

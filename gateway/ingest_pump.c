@@ -157,10 +157,10 @@ static bool pump_yields(struct ingest_pump *pump)
 
 static struct pumped *next_wanted(struct ingest_pump *pump)
 {
-    struct pumped *portfolio;
-    TAILQ_FOREACH(portfolio, &pump->portfolios, link)
-    if (portfolio->wanted && portfolio->running < INDEX_JOBS_PORTFOLIO) return portfolio;
-    return NULL;
+    struct pumped *portfolio = TAILQ_FIRST(&pump->portfolios);
+    while (portfolio && (!portfolio->wanted || portfolio->running >= INDEX_JOBS_PORTFOLIO))
+        portfolio = TAILQ_NEXT(portfolio, link);
+    return portfolio;
 }
 
 static void pump_run(struct ingest_pump *pump)
@@ -184,9 +184,10 @@ static void on_again(evutil_socket_t fd, short what, void *context)
 
 static struct pumped *portfolio_of(struct ingest_pump *pump, uint64_t portfolio_id)
 {
-    struct pumped *portfolio;
-    TAILQ_FOREACH(portfolio, &pump->portfolios, link)
-    if (portfolio->portfolio_id == portfolio_id) return portfolio;
+    struct pumped *portfolio = TAILQ_FIRST(&pump->portfolios);
+    while (portfolio && portfolio->portfolio_id != portfolio_id)
+        portfolio = TAILQ_NEXT(portfolio, link);
+    if (portfolio) return portfolio;
     if (pump->count >= PORTFOLIOS_MAX) return NULL;
     portfolio = xcalloc(1, sizeof(*portfolio));
     portfolio->pump = pump;

@@ -157,8 +157,7 @@ static void on_end(void *context, const struct job_end *end)
     chat->end = end;
     chat_take_end(chat, end);
     if (!chat->error) chat->error = end->error;
-    if (chat->error && chat->call.store && !chat_record(chat, end, NULL))
-        chat->recorded = false; /* counted by the recorder; its client has an error to read */
+    if (chat->error && chat->call.store) chat_record(chat, end, NULL);
     chat_resume(chat, OK);
 }
 
