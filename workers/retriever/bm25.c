@@ -136,7 +136,7 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms)
     struct text *text = &bm25->texts[slot];
     assert(!text->terms);
     text->terms = xmalloc(MAX(count, 1u) * sizeof *text->terms);
-    memcpy(text->terms, bm25->scratch, count * sizeof *text->terms);
+    if (count) memcpy(text->terms, bm25->scratch, count * sizeof *text->terms);
     text->count = count;
     bm25->lengths[slot] = (float)length;
     bm25->term_bytes += count * sizeof *text->terms;
