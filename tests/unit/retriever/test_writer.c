@@ -24,7 +24,7 @@ struct bench {
     struct writer *writer;
     sem_t entered, may_go; /* the helper is inside small() or bulk(); it may leave */
     bool hold;
-    char order[MAX_EVENTS]; /* what was written: names, '|' after each group */
+    char order[MAX_EVENTS]; /* what was written: names, '|' before each group */
     size_t events, done;
 };
 
@@ -44,13 +44,13 @@ static void on_small(void *context, struct write *list)
 {
     struct bench *bench = context;
     pass_gate(bench);
+    note(bench, '|');
     while (list) {
         struct item *item = (struct item *)list;
         list = list->next;
         note(bench, item->name);
         writer_finish(bench->writer, &item->write);
     }
-    note(bench, '|');
 }
 
 static bool on_bulk(void *context)
@@ -120,7 +120,7 @@ static void what_waits_while_a_group_is_written_is_the_next_group(void **state)
     for (int i = 1; i < 4; i++) writer_push(bench->writer, &items[i].write, false);
     release(bench);
     finish(bench, 4);
-    assert_string_equal(bench->order, "a|bcd|");
+    assert_string_equal(bench->order, "|a|bcd");
 }
 
 static void small_writes_pass_bulk_ones(void **state)
@@ -134,7 +134,7 @@ static void small_writes_pass_bulk_ones(void **state)
     writer_push(bench->writer, &items[3].write, false);
     release(bench);
     finish(bench, 4);
-    assert_string_equal(bench->order, "a|d|BC");
+    assert_string_equal(bench->order, "|a|dBC");
 }
 
 static void the_end_finishes_what_was_pushed(void **state)
