@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "workers/retriever/document.h"
 
 /* The blocks of a document as text: "h2:Heading|code:x|lead:such as:|plain". */
@@ -189,6 +190,96 @@ static void html_without_bound_is_read_in_time(void **state)
     }
 }
 
+/* Pieces that mean something in one of the formats, in any order. */
+static void append_pieces(struct buffer *out, uint32_t *random)
+{
+    static const char *const pieces[] = {"<",
+                                         "</",
+                                         ">",
+                                         "<p>",
+                                         "<div class='toc'>",
+                                         "<pre>",
+                                         "</pre>",
+                                         "<table><tr><td>",
+                                         "</td>",
+                                         "<li>",
+                                         "<h1>",
+                                         "</h1>",
+                                         "<script>",
+                                         "</script>",
+                                         "<!--",
+                                         "-->",
+                                         "&amp;",
+                                         "&#xD800;",
+                                         "&#0;",
+                                         "&#99999999;",
+                                         "&bogus;",
+                                         "\n",
+                                         "\n\n",
+                                         "# ",
+                                         "```",
+                                         "~~~",
+                                         "---",
+                                         "===",
+                                         "| a |",
+                                         "- ",
+                                         "1. ",
+                                         "    ",
+                                         "\t",
+                                         "word ",
+                                         "A sentence. ",
+                                         "max_connections ",
+                                         "--option ",
+                                         "é",
+                                         "水",
+                                         "<title>",
+                                         "</title>",
+                                         "<br>",
+                                         "<dt>",
+                                         "<dd>",
+                                         "</body>",
+                                         "<html>",
+                                         "<a href='x",
+                                         "\"",
+                                         "<?x",
+                                         "<![CDATA[",
+                                         "]]>",
+                                         "<svg>",
+                                         "<nav>",
+                                         "</nav>",
+                                         "\xC2\xA0"};
+    for (size_t i = 0; i < 200; i++) {
+        *random = *random * 1664525 + 1013904223;
+        buffer_append_text(out, pieces[(*random >> 8) % ARRAY_LEN(pieces)]);
+    }
+}
+
+static void any_mixture_gives_valid_text_and_ordered_blocks(void **state)
+{
+    static const char *const formats[] = {"text", "markdown", "html"};
+    uint32_t random = 1;
+    (void)state;
+    for (size_t n = 0; n < 300; n++) {
+        struct buffer content = {0};
+        struct parsed_document document;
+        append_pieces(&content, &random);
+        err_t error = document_parse(slice_of(formats[n % 3]), buffer_slice(&content), &document);
+        size_t end = 0;
+        for (size_t i = 0; !error && i < document.count; i++) {
+            assert_true(document.blocks[i].start >= end);
+            assert_true(document.blocks[i].end > document.blocks[i].start);
+            end = document.blocks[i].end;
+        }
+        assert_true(error == OK || error == ERR_DOCUMENT_EMPTY);
+        if (!error) {
+            assert_true(end <= document.text.len && text_valid(buffer_slice(&document.text)));
+            assert_true(text_valid(buffer_slice(&document.title)));
+            document_free(&document);
+        }
+        buffer_free(&content);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +288,7 @@ int main(void)
         cmocka_unit_test(html_becomes_plain_text_without_what_is_not_content),
         cmocka_unit_test(what_is_no_document_is_refused),
         cmocka_unit_test(text_behind_deep_nesting_is_kept),
+        cmocka_unit_test(any_mixture_gives_valid_text_and_ordered_blocks),
         cmocka_unit_test(html_without_bound_is_read_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
