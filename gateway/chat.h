@@ -14,6 +14,7 @@ struct chat_timings {
 };
 
 struct chat {
+    LIST_ENTRY(chat) link;
     struct gateway *gateway;
     struct http_request *http; /* NULL once the exchange is over */
     char request_id[HTTP_REQUEST_ID_MAX + 1];

@@ -3,12 +3,15 @@
 #define MILLRACE_GATEWAY_GATEWAY_H
 
 #include <event2/event.h>
+#include <sys/queue.h>
 
 #include "common/settings.h"
 #include "gateway/http_server.h"
 
 /* Whose objects these are, while nobody has to sign in. */
 #define TENANT SLICE("default")
+
+LIST_HEAD(chats, chat);
 
 struct gateway {
     const struct settings *settings;
@@ -18,7 +21,8 @@ struct gateway {
     struct recorder *recorder;
     struct ingest_pump *pump;
     struct http_server *http;
-    bool draining; /* asked to stop: takes no new work */
+    struct chats chats; /* questions that are not over */
+    bool draining;      /* asked to stop: takes no new work */
 };
 
 /* How the HTTP server finds the routes; its context is the gateway. */

@@ -11,8 +11,10 @@
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
 #include "gateway/recorder.h"
+#include "gateway/request_flow.h"
 
 #define DRAIN_CHECK_MS 10
+#define GIVE_UP_MS     500 /* before the time is over: clients are told, not cut off */
 
 static struct settings settings;
 static struct gateway gateway = {.settings = &settings};
@@ -68,6 +70,8 @@ static void on_drain_check(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what, (void)context;
     if (!http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder))
         lane_io_drain(gateway.lanes);
+    if (clock_ms() + MIN((uint64_t)GIVE_UP_MS, settings.drain_timeout_ms / 2) >= drain_until_ms)
+        chats_give_up(&gateway);
     bool late = clock_ms() >= drain_until_ms;
     if (!is_drained() && !late) return;
     log_info("stopped requests=%zu turns=%zu jobs=%zu", http_server_requests(gateway.http),

@@ -302,6 +302,7 @@ static const struct flow_step {
 
 static void chat_free(struct chat *chat)
 {
+    LIST_REMOVE(chat, link);
     chat_close(chat);
     config_unref(&chat->agent);
     config_unref(&chat->portfolio);
@@ -397,6 +398,7 @@ static void chat_start(struct gateway *gateway, struct http_request *request, bo
 {
     struct chat *chat = xcalloc(1, sizeof(*chat));
     const char *id = http_request_id(request);
+    LIST_INSERT_HEAD(&gateway->chats, chat, link);
     chat->gateway = gateway;
     chat->http = request;
     chat->stream = stream;
@@ -416,4 +418,25 @@ void chat_whole(struct gateway *gateway, struct http_request *request)
 void chat_stream(struct gateway *gateway, struct http_request *request)
 {
     chat_start(gateway, request, true);
+}
+
+/* An answer that only waits for its commit is given without it. */
+static void give_up(struct chat *chat)
+{
+    if (chat->record_started_us && !chat->error) {
+        chat->step = ARRAY_LEN(steps);
+        step_finish(chat);
+        return;
+    }
+    if (!chat->error) chat->error = ERR_DRAINING;
+    chat->retryable = error_retryable(chat->error);
+    chat_fail(chat);
+    if (chat->job) job_cancel(chat->gateway->lanes, chat->job);
+}
+
+/* The clients are told now; the jobs' ends and the turns that are recorded come as they may. */
+void chats_give_up(struct gateway *gateway)
+{
+    for (struct chat *chat = LIST_FIRST(&gateway->chats); chat; chat = LIST_NEXT(chat, link))
+        if (chat->waiting && !chat->finished) give_up(chat);
 }

@@ -8,6 +8,7 @@
 
 #include "common/base.h"
 #include "gateway/http_internal.h"
+#include "gateway/request_flow.h"
 #include "gateway_fixture.h"
 
 /* --- what is refused --- */
@@ -641,6 +642,43 @@ static void a_draining_gateway_listens_no_more_and_finishes_what_it_has(void **s
     client_close(&client);
 }
 
+static void a_question_that_is_not_answered_in_time_is_told_so_not_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client stream = ask(fixture, STREAM, "{\"message\":\"Hello\"}");
+    struct client whole = ask(fixture, CHAT, "{\"message\":\"Hello\"}");
+    answer_configs(fixture);
+    TURN_UNTIL(fixture, fake_count_of(KIND_CHAT) == 2 && client_has(&stream, "\r\n\r\n"));
+    chats_give_up(&fixture->gateway);
+    TURN_UNTIL(fixture, client_has_answer(&stream) && client_has_answer(&whole));
+    assert_true(client_has(&stream, "\"code\":\"draining\",\"retryable\":true}\n\n"));
+    assert_int_equal(client_status(&whole), 503);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(fake_job_of(KIND_CHAT)->cancelled);
+        fake_fail(fake_job_of(KIND_CHAT), ERR_CANCELLED);
+    }
+    assert_int_equal(fake_count_of(KIND_RECORD), 2);
+    TURN_UNTIL(fixture, LIST_EMPTY(&fixture->gateway.chats));
+    client_close(&stream);
+    client_close(&whole);
+}
+
+static void an_answer_that_only_waits_for_its_commit_is_given_without_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client = ask(fixture, CHAT, "{\"message\":\"Hello\"}");
+    answer_configs(fixture);
+    say(fake_job_of(KIND_CHAT), "Hi!");
+    finish(fake_job_of(KIND_CHAT));
+    chats_give_up(&fixture->gateway);
+    TURN_UNTIL(fixture, client_has_answer(&client));
+    assert_true(client_has(&client, "\"answer\":\"Hi!\""));
+    assert_true(client_has(&client, "\"recorded\":false"));
+    record(fixture);
+    TURN_UNTIL(fixture, LIST_EMPTY(&fixture->gateway.chats));
+    client_close(&client);
+}
+
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
 
 int main(void)
@@ -673,6 +711,8 @@ int main(void)
         HTTP_TEST(an_update_carries_only_the_members_that_were_given),
         HTTP_TEST(a_delete_is_204_and_of_something_unknown_404),
         HTTP_TEST(readyz_is_503_until_every_pool_has_a_worker),
+        HTTP_TEST(a_question_that_is_not_answered_in_time_is_told_so_not_cut_off),
+        HTTP_TEST(an_answer_that_only_waits_for_its_commit_is_given_without_it),
         HTTP_TEST(a_draining_gateway_listens_no_more_and_finishes_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
