@@ -6,6 +6,8 @@
 #include "common/text.h"
 #include "workers/retriever/document_format.h"
 
+enum { TITLE_BYTES_MAX = 400 };
+
 static const struct {
     struct slice name;
     void (*read)(struct slice content, struct parsed_document *document);
@@ -24,6 +26,13 @@ static struct slice without_byte_order_mark(struct slice text)
     return (struct slice){text.ptr + len, text.len - len};
 }
 
+static void trim_title(struct buffer *title)
+{
+    struct slice trimmed = text_trim(buffer_slice(title));
+    buffer_consume(title, (size_t)(trimmed.ptr - title->data));
+    title->len = text_cut((struct slice){title->data, trimmed.len}, TITLE_BYTES_MAX);
+}
+
 static err_t read_as(size_t format, struct slice content, struct parsed_document *document)
 {
     struct parsed_document read = {0};
@@ -31,6 +40,7 @@ static err_t read_as(size_t format, struct slice content, struct parsed_document
     if (!text_trim(content).len) return ERR_DOCUMENT_EMPTY;
     if (!text_valid(content)) return ERR_DOCUMENT_BINARY;
     formats[format].read(content, &read);
+    if (read.title.len) trim_title(&read.title);
     if (!read.count) return document_free(&read), ERR_DOCUMENT_EMPTY;
     *document = read;
     return OK;

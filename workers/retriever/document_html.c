@@ -308,7 +308,5 @@ void document_read_html(struct slice content, struct parsed_document *document)
         reader = (struct reader){.document = document, .keep_navigation = true};
         read_pieces(&reader, buffer_slice(&clean));
     }
-    struct slice title = text_trim(buffer_slice(&document->title));
-    document->title.len = title.len;
     buffer_free(&clean);
 }

@@ -166,8 +166,9 @@ static void skip_front_matter(struct text_lines *lines, struct parsed_document *
         if (line.len > key.len && memcmp(line.ptr, key.ptr, key.len) == 0)
             title = text_trim(from(line, key.len));
         if (!slice_equal(line, SLICE("---"))) continue;
-        if (title.len > 1 && strchr("\"'", title.ptr[0]))
-            title = (struct slice){title.ptr + 1, title.len - 2};
+        bool quoted = title.len > 1 && strchr("\"'", title.ptr[0]) &&
+                      title.ptr[title.len - 1] == title.ptr[0];
+        if (quoted) title = (struct slice){title.ptr + 1, title.len - 2};
         buffer_append_slice(&document->title, title);
         *lines = ahead;
         return;
