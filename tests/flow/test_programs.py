@@ -1,0 +1,75 @@
+"""What every program says of itself, and how it refuses wrong settings."""
+import subprocess
+import unittest
+
+from system import BIN
+
+PROGRAMS = ("millrace-gateway", "millrace-embedder", "millrace-retriever", "millrace-generator")
+OWN = {"millrace-gateway": "HTTP_PORT", "millrace-embedder": "EMBEDDER",
+       "millrace-retriever": "DATABASE_URL", "millrace-generator": "ANSWER_BYTES_MAX"}
+NOT_OWN = {"millrace-gateway": "DATABASE_URL", "millrace-embedder": "DATABASE_URL",
+           "millrace-retriever": "HTTP_PORT", "millrace-generator": "DATABASE_URL"}
+SUBCOMMANDS = ("ask", "ingest", "migrate", "prepare", "supervise", "classify")
+
+
+def run(*command, environment=None):
+    return subprocess.run([str(BIN / command[0]), *command[1:]], capture_output=True, text=True,
+                          timeout=30, env=environment or {}, stdin=subprocess.DEVNULL)
+
+
+class Programs(unittest.TestCase):
+    def test_help_prints_the_program_s_own_settings_and_no_others(self):
+        for program in PROGRAMS:
+            with self.subTest(program):
+                result = run(program, "--help")
+                self.assertEqual(result.returncode, 0)
+                names = [line.strip() for line in result.stdout.splitlines()]
+                self.assertIn(OWN[program], names)
+                self.assertNotIn(NOT_OWN[program], names)
+
+    def test_a_wrong_setting_is_refused_with_name_value_and_range(self):
+        cases = {
+            "not a number": ({"HEARTBEAT_MS": "fast"}, (), "HEARTBEAT_MS=fast", "10 to 60000"),
+            "too small": ({"LIVENESS": "1"}, (), "LIVENESS=1", "2 to 100"),
+            "too large": ({"HTTP_PORT": "65536"}, (), "HTTP_PORT=65536", "1 to 65535"),
+            "negative": ({"LANE_JOBS_MAX": "-1"}, (), "LANE_JOBS_MAX=-1", "1 to"),
+            "more than a number holds": ({"LANE_JOBS_MAX": "9" * 40}, (), "LANE_JOBS_MAX=999", "1 to"),
+            "no alternative": ({"LOG_LEVEL": "loud"}, (), "LOG_LEVEL=loud", "error|warn|info|debug"),
+            "as a flag": ({}, ("--log-level", "loud"), "LOG_LEVEL=loud", "error|warn|info|debug"),
+            "an unknown flag": ({}, ("--colour", "red"), "--colour", "--help"),
+            "another process's flag": ({}, ("--database-url", "x"), "--database-url", "--help"),
+            "a flag without value": ({}, ("--http-port",), "--http-port", "value"),
+            "a word": ({}, ("start",), "start", "--help"),
+        }
+        for label, (environment, flags, *wanted) in cases.items():
+            with self.subTest(label):
+                result = run("millrace-gateway", *flags, environment=environment)
+                self.assertNotEqual(result.returncode, 0)
+                for want in wanted:
+                    self.assertIn(want, result.stderr)
+
+    def test_a_gateway_for_everybody_needs_authentication(self):
+        result = run("millrace-gateway", "--http-address", "0.0.0.0")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("AUTH_MODE", result.stderr)
+
+    def test_the_operator_command_lists_and_explains_its_subcommands(self):
+        listed = run("millrace", "--help").stdout
+        for name in SUBCOMMANDS:
+            with self.subTest(name):
+                self.assertIn(name, listed)
+                result = run("millrace", name, "--help")
+                self.assertEqual(result.returncode, 0)
+                self.assertIn(f"millrace {name}", result.stdout)
+        self.assertEqual(run("millrace", "fly").returncode, 2)
+        self.assertEqual(run("millrace").returncode, 2)
+
+    def test_the_reference_names_every_setting_with_its_processes(self):
+        table = run("millrace", "settings").stdout.splitlines()
+        self.assertGreater(len(table), 30)
+        self.assertEqual({line.count(" | ") for line in table[2:]}, {4})
+        self.assertEqual(table[2:], sorted(table[2:]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,87 @@
+"""A store with no room: writing is a 507, reading goes on."""
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from system import System, wait_for
+
+# 4 MiB, half of it taken by a file that can be removed later.
+MOUNT = """mount -t tmpfs -o size=4m none "$1" && head -c 2097152 /dev/zero >"$1/ballast" &&
+shift && exec "$@" """
+
+
+def private_mounts():
+    """How a command gets a file system of its own, or None where that is not allowed."""
+    for flags in (["--mount"], ["--mount", "--map-root-user"]):
+        command = ["unshare", *flags, "sh", "-c", MOUNT, "sh"]
+        probe = tempfile.mkdtemp()
+        try:
+            if subprocess.run([*command, probe, "true"], capture_output=True).returncode == 0:
+                return command
+        finally:
+            shutil.rmtree(probe)
+    return None
+
+
+class SmallStore(System):
+    """A system whose store lies on a small file system."""
+
+    def __init__(self, mounts):
+        super().__init__()
+        self.mounts = mounts
+        self.store = self.data / "small"
+        self.store.mkdir()
+        self.environment = {"DATABASE_URL": f"sqlite:{self.store}/millrace.db"}
+
+    def command(self):
+        return [*self.mounts, str(self.store), *super().command()]
+
+    def give_room(self):
+        """Removes the ballast, as the retriever sees it: the mount is its own."""
+        seen = pathlib.Path(f"/proc/{self.pid('retriever-1')}/root")
+        (seen / self.store.relative_to("/") / "ballast").unlink()
+
+
+class StoreFull(unittest.TestCase):
+    def setUp(self):
+        mounts = private_mounts()
+        if not mounts:
+            self.skipTest("no private mounts here")
+        self.system = self.enterContext(SmallStore(mounts))
+        self.portfolio = self.system.portfolio("small", [
+            {"source": "first", "content": "The first note is about amber."}])
+        self.path = f"/api/portfolios/{self.portfolio}/documents"
+
+    def put(self, number):
+        words = " ".join(f"word{number}x{i}" for i in range(8000))
+        return self.system.post(self.path, {"source": f"fill{number}", "content": words})
+
+    def fill(self):
+        for number in range(200):
+            reply = self.put(number)
+            if reply.status not in (201, 202):
+                return reply
+        self.fail("it never became full")
+
+    def check_reading(self):
+        self.assertEqual(self.system.search(self.portfolio, "amber")[0]["source"], "first")
+        text, done = self.system.ask("What is the first note about?", portfolio_id=self.portfolio)
+        self.assertEqual(done["type"], "done", done)
+        self.assertIn("amber", text)
+
+    def test_a_full_store_refuses_documents_and_goes_on_reading(self):
+        reply = self.fill()
+        self.assertEqual((reply.status, reply.code), (507, "store_full"))
+        self.check_reading()
+
+    def test_a_store_that_has_room_again_takes_documents_again(self):
+        self.fill()
+        self.system.give_room()
+        wait_for(lambda: self.put(1000).status in (201, 202), "a document stored")
+        self.system.wait_stored(self.portfolio)
+
+
+if __name__ == "__main__":
+    unittest.main()
