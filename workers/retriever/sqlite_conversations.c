@@ -76,25 +76,28 @@ err_t turn_record(struct work *work, const void *request, void *result)
 
 /* --- reading --- */
 
-/* The two messages of a row, as the statements below select it. */
-static err_t read_turn(struct work *work, const struct rows *rows, struct chat_message message[2])
+/* The two messages of a row, as TURN_COLUMNS selects it. */
+static void read_question(const struct rows *rows, struct arena *arena,
+                          struct chat_message *message)
 {
-    struct arena *arena = &work->arena;
-    struct ready_answer kept;
-    uint64_t id = rows_u64(rows, 0);
-    message[0] = (struct chat_message){
-        .id = 2 * id - 1,
+    *message = (struct chat_message){
+        .id = 2 * rows_u64(rows, 0) - 1,
         .role = SLICE("user"),
         .content = rows_copy(rows, 1, arena),
         .created_at = timestamp_text(arena, rows_u64(rows, 3)),
         .status = rows_copy(rows, 4, arena),
     };
-    message[1] = (struct chat_message){
-        .id = 2 * id,
+}
+
+static err_t read_answer(const struct rows *rows, struct arena *arena, struct chat_message *message)
+{
+    struct ready_answer kept;
+    *message = (struct chat_message){
+        .id = 2 * rows_u64(rows, 0),
         .role = SLICE("assistant"),
         .content = rows_copy(rows, 2, arena),
-        .created_at = message[0].created_at,
-        .status = message[0].status,
+        .created_at = timestamp_text(arena, rows_u64(rows, 3)),
+        .status = rows_copy(rows, 4, arena),
         .error = rows_copy(rows, 5, arena),
         .cached = rows_copy(rows, 6, arena),
         .finish_reason = rows_copy(rows, 7, arena),
@@ -105,7 +108,7 @@ static err_t read_turn(struct work *work, const struct rows *rows, struct chat_m
     };
     struct slice citations = arena_slice(arena, rows_blob(rows, 11));
     err_t error = record_decode(ready_answer_type(), citations, arena, &kept);
-    message[1].citations = kept.citations;
+    message->citations = kept.citations;
     return error;
 }
 
@@ -116,7 +119,11 @@ static err_t read_turns(struct work *work, struct rows *rows, size_t messages_ma
     size_t turns_max = (messages_max + 1) / 2, at = 2 * turns_max;
     struct chat_message *messages = arena_alloc(&work->arena, at * sizeof(*messages));
     err_t error = OK;
-    while (!error && at && rows_next(rows)) error = read_turn(work, rows, messages + (at -= 2));
+    while (!error && at && rows_next(rows)) {
+        read_question(rows, &work->arena, &messages[at - 2]);
+        error = read_answer(rows, &work->arena, &messages[at - 1]);
+        at -= 2;
+    }
     at = MAX(at, 2 * turns_max - messages_max);
     *list = (struct list){messages + at, 2 * turns_max - at};
     err_t end = rows_end(rows);

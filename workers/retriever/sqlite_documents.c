@@ -6,6 +6,11 @@
     " d.error, d.chunks"
 #define DOCUMENT_TABLES " FROM documents d JOIN portfolios p ON p.id = d.portfolio_id"
 
+/* As document_row_read takes them. */
+#define ROW_COLUMNS                                                                        \
+    "id, portfolio_id, version, first_chunk, chunks, status, error, hash, source, format," \
+    " metadata, given_title, title, bytes"
+
 static void read_document(struct work *work, const struct rows *rows, struct document *document)
 {
     struct arena *arena = &work->arena;
@@ -91,13 +96,31 @@ err_t chunks_delete(struct work *work, uint64_t first, uint64_t count)
     return error;
 }
 
+static void document_row_read(struct work *work, const struct rows *rows, struct document_row *row)
+{
+    struct arena *arena = &work->arena;
+    *row = (struct document_row){
+        .id = rows_u64(rows, 0),
+        .portfolio_id = rows_u64(rows, 1),
+        .version = rows_u64(rows, 2),
+        .first_chunk = rows_u64(rows, 3),
+        .chunks = rows_u64(rows, 4),
+        .status = rows_copy(rows, 5, arena),
+        .error = rows_copy(rows, 6, arena),
+        .hash = arena_slice(arena, rows_blob(rows, 7)),
+        .source = rows_copy(rows, 8, arena),
+        .format = rows_copy(rows, 9, arena),
+        .metadata = rows_copy(rows, 10, arena),
+        .given_title = rows_copy(rows, 11, arena),
+        .title = rows_copy(rows, 12, arena),
+        .bytes = rows_u64(rows, 13),
+    };
+}
+
 err_t document_row(struct work *work, uint64_t id, struct document_row *row)
 {
-    struct rows rows = db_select(work->db,
-                                 "SELECT id, portfolio_id, version, first_chunk, chunks, status, "
-                                 "error, hash, source, format,"
-                                 " metadata, given_title, title, bytes FROM documents WHERE id = ?",
-                                 "i", id);
+    struct rows rows =
+        db_select(work->db, "SELECT " ROW_COLUMNS " FROM documents WHERE id = ?", "i", id);
     bool found = rows_next(&rows);
     if (found) document_row_read(work, &rows, row);
     err_t error = rows_end(&rows);
@@ -121,36 +144,13 @@ err_t document_delete(struct work *work, const void *request, void *result)
 
 /* --- the rows of one that is being stored --- */
 
-void document_row_read(struct work *work, const struct rows *rows, struct document_row *row)
-{
-    struct arena *arena = &work->arena;
-    *row = (struct document_row){
-        .id = rows_u64(rows, 0),
-        .portfolio_id = rows_u64(rows, 1),
-        .version = rows_u64(rows, 2),
-        .first_chunk = rows_u64(rows, 3),
-        .chunks = rows_u64(rows, 4),
-        .status = rows_copy(rows, 5, arena),
-        .error = rows_copy(rows, 6, arena),
-        .hash = arena_slice(arena, rows_blob(rows, 7)),
-        .source = rows_copy(rows, 8, arena),
-        .format = rows_copy(rows, 9, arena),
-        .metadata = rows_copy(rows, 10, arena),
-        .given_title = rows_copy(rows, 11, arena),
-        .title = rows_copy(rows, 12, arena),
-        .bytes = rows_u64(rows, 13),
-    };
-}
-
 err_t document_row_by_source(struct work *work, uint64_t portfolio_id, struct slice source,
                              struct document_row *row)
 {
     *row = (struct document_row){0};
     if (!source.len) return OK;
     struct rows rows = db_select(work->db,
-                                 "SELECT id, portfolio_id, version, first_chunk, chunks, status, "
-                                 "error, hash, source, format,"
-                                 " metadata, given_title, title, bytes FROM documents"
+                                 "SELECT " ROW_COLUMNS " FROM documents"
                                  " WHERE portfolio_id = ? AND source = ? AND source <> ''",
                                  "it", portfolio_id, source);
     if (rows_next(&rows)) document_row_read(work, &rows, row);

@@ -16,8 +16,6 @@ err_t document_row(struct work *work, uint64_t id, struct document_row *row) MUS
 /* *row has id 0 where no document of the portfolio has that source. */
 err_t document_row_by_source(struct work *work, uint64_t portfolio_id, struct slice source,
                              struct document_row *row) MUST_USE;
-/* Of a statement that selects the columns as document_row does. */
-void document_row_read(struct work *work, const struct rows *rows, struct document_row *row);
 err_t document_content(struct work *work, uint64_t id, struct slice *content) MUST_USE;
 
 /* Inside a transaction. */
