@@ -12,6 +12,7 @@ struct sets {
 
 struct reading {
     const struct asked *asked;
+    struct slice message; /* being read */
     struct stemmer *stemmer;
     struct question *question;
     struct sets sets;
@@ -79,6 +80,7 @@ static void add_term(struct reading *reading, const struct token *token, uint64_
     struct term *term = &question->terms[question->count++];
     *term = (struct term){
         .raw = token->raw,
+        .message = reading->message,
         .group = question->groups,
         .document = sets & reading->sets.documents,
         .relating = sets & reading->sets.relating,
@@ -137,6 +139,7 @@ static void read_tokens(struct reading *reading, const struct tokens *tokens)
 static void read_message(struct reading *reading, struct slice message)
 {
     struct tokens tokens;
+    reading->message = message;
     tokens_scan(message, &tokens);
     read_tokens(reading, &tokens);
     tokens_free(&tokens);
@@ -165,7 +168,9 @@ static void read_earlier(struct reading *reading)
     struct question *question = reading->question;
     size_t own = question->count;
     if (count_specific(question) > 1 && !reading->leans) return;
-    reading->earlier = own > 0;
+    bool other_side = reading->compares && question->groups == 0; /* "compare it with Vue" */
+    reading->earlier = own > 0 && !other_side;
+    reading->joined = other_side;
     for (size_t i = 0; i < reading->asked->earlier_count; i++) {
         size_t before = question->count;
         read_message(reading, reading->asked->earlier[i]);

@@ -13,15 +13,16 @@ struct term {
     char word[TERM_BYTES_MAX]; /* folded */
     char stem[TERM_BYTES_MAX];
     unsigned char word_len, stem_len;
-    struct slice raw; /* as asked */
-    unsigned group;   /* of what is joined by "and", "vs", commas: 0, 1, 2 … */
-    bool thing;       /* "projects", "features": says the kind of what is wanted */
-    bool document;    /* "projects": says that documents are */
-    bool relating;    /* "uses", "written": says how things belong together */
-    bool name;        /* a proper name, or has digits */
-    bool frequent;    /* "check", "change": a word of everyday */
-    bool known;       /* a word of the language's file: surely no typo */
-    bool earlier;     /* of a question before this one, which this one leans on */
+    struct slice raw;     /* as asked */
+    struct slice message; /* that it stands in */
+    unsigned group;       /* of what is joined by "and", "vs", commas: 0, 1, 2 … */
+    bool thing;           /* "projects", "features": says the kind of what is wanted */
+    bool document;        /* "projects": says that documents are */
+    bool relating;        /* "uses", "written": says how things belong together */
+    bool name;            /* a proper name, or has digits */
+    bool frequent;        /* "check", "change": a word of everyday */
+    bool known;           /* a word of the language's file: surely no typo */
+    bool earlier;         /* of a question before this one, which this one leans on */
 };
 
 enum question_shape {

@@ -125,6 +125,12 @@ static const struct {
     {"who owns it?", "what is latchkey", {"security team"}, {"Henrik"}},
     {"¿y quién la dirige?", "¿Qué es Marea?", {"Julia Campos"}, {"Carmen"}},
 
+    {"compare it with Quillmark",
+     "What is Lumen Board?",
+     {"**Lumen Board**\n- Lumen Board is", "**Quillmark**\n- Quillmark is"},
+     {}},
+    {"what is the difference?", "React or Vue?", {"**React**\n- ", "**Vue**\n- "}, {"Brasa"}},
+
     /* nothing fits */
     {"What is the capital of France?", NULL, {"^" NOTHING_EN}, {"["}},
     {"Who won the football world cup?", NULL, {"^" NOTHING_EN}, {"["}},
