@@ -83,7 +83,7 @@ static void on_end(void *context, const struct job_end *end)
         log_warn("index job failed portfolio=%ju status=%s", (uintmax_t)portfolio->portfolio_id,
                  error_code(end->error));
     else if (job->embedded)
-        portfolio->wanted = INDEX_JOBS_PORTFOLIO - (portfolio->running - 1);
+        portfolio->wanted = MAX(portfolio->wanted, 1u);
     else
         portfolio->wanted = 0;
     portfolio->running--;
