@@ -1,7 +1,8 @@
 /* A message is judged sentence by sentence: openers and closers come off both ends ("Hola!", "could
  * you please tell me", "thanks"), idioms are hidden, and the first list of patterns with a match,
- * from comprehensive down, gives the level. The message has the highest level of its sentences; two
- * questions in one message are complex. */
+ * from comprehensive down, gives the level. The message has the highest level of the sentences that
+ * ask; those that only tell what led to the question ("We moved all our servers last week.") count
+ * where nothing asks. Two questions in one message are complex. */
 #include "common/complexity.h"
 
 #include "common/language_file.h"
@@ -41,7 +42,7 @@ static const struct {
 } openers[] = {
     {PATTERNS_GOODBYE, "goodbye", true},        {PATTERNS_THANKS, "thanks", true},
     {PATTERNS_SMALL_TALK, "small_talk", false}, {PATTERNS_GREETING, "greeting", false},
-    {PATTERNS_POLITENESS, NULL, true},
+    {PATTERNS_POLITENESS, NULL, true},          {PATTERNS_REQUEST, NULL, true},
 };
 
 struct sentence {
@@ -51,10 +52,12 @@ struct sentence {
 };
 
 struct verdict {
-    enum complexity level;
-    size_t opener;    /* the strongest opener met; ARRAY_LEN(openers): none */
-    size_t last;      /* the last one in the sentence */
-    size_t questions; /* sentences that ask something */
+    enum complexity asked; /* by the sentences that ask something */
+    enum complexity told;  /* by the others, which count where nothing asks */
+    size_t opener;         /* the strongest opener met; ARRAY_LEN(openers): none */
+    size_t last;           /* the last one in the sentence */
+    bool requests;         /* one in the sentence was a request ("I'd like to know") */
+    size_t questions;      /* sentences that ask something */
 };
 
 /* What a capitalised word inside a sentence looks like means nothing: it is a name. */
@@ -96,6 +99,7 @@ static void note_opener(struct verdict *verdict, size_t opener)
 {
     verdict->opener = MIN(verdict->opener, opener);
     verdict->last = opener;
+    verdict->requests |= openers[opener].list == PATTERNS_REQUEST;
 }
 
 /* Takes one opener off the front. */
@@ -156,10 +160,20 @@ static bool is_social(size_t opener)
     return opener < ARRAY_LEN(openers) && openers[opener].key;
 }
 
+/* Of what asks nothing and has no known pattern: "I'll try that", "thanks for explaining". */
+static bool is_remark(const struct language *language, const struct sentence *sentence,
+                      const struct verdict *verdict)
+{
+    if (verdict->requests) return false;
+    if (longest_match(&language->patterns[PATTERNS_REMARK], sentence, 0)) return true;
+    return is_social(verdict->last) && sentence->count <= TRAILING_WORDS_MAX;
+}
+
 static void judge_sentence(const struct language *language, struct sentence sentence,
                            struct verdict *verdict)
 {
     verdict->last = ARRAY_LEN(openers);
+    verdict->requests = false;
     while (sentence.count &&
            (strip_front(language, &sentence, verdict) || strip_end(language, &sentence, verdict)))
         continue;
@@ -167,18 +181,20 @@ static void judge_sentence(const struct language *language, struct sentence sent
     hide_idioms(language, &sentence);
     enum complexity level =
         sentence.count <= SHORT_WORDS_MAX ? COMPLEXITY_SIMPLE : COMPLEXITY_MEDIUM;
+    bool tells = longest_match(&language->patterns[PATTERNS_STATEMENT], &sentence, 0) > 0;
     bool known = level_by_pattern(language, &sentence, &level);
-    bool trails = !known && !sentence.question && sentence.count <= TRAILING_WORDS_MAX;
-    if (trails && is_social(verdict->last)) return;
+    bool asks = sentence.question || verdict->requests || (known && !tells);
+    if (!known && !sentence.question && is_remark(language, &sentence, verdict)) return;
     verdict->questions += known && sentence.question;
-    verdict->level = MAX(verdict->level, level);
+    enum complexity *counts = asks ? &verdict->asked : &verdict->told;
+    *counts = MAX(*counts, level);
 }
 
 static struct verdict judge(const struct language *language, struct slice text)
 {
     struct pattern_word words[TOKENS_MAX];
     struct tokens tokens;
-    struct verdict verdict = {COMPLEXITY_TRIVIAL, ARRAY_LEN(openers), ARRAY_LEN(openers), 0};
+    struct verdict verdict = {.opener = ARRAY_LEN(openers), .last = ARRAY_LEN(openers)};
     tokens_scan(text, &tokens);
     for (size_t i = 0; i < tokens.count; i++) words[i] = see_word(language, &tokens.items[i]);
     for (size_t start = 0, end; start < tokens.count; start = end) {
@@ -187,19 +203,25 @@ static struct verdict judge(const struct language *language, struct slice text)
         judge_sentence(language, (struct sentence){words + start, end - start, question}, &verdict);
     }
     tokens_free(&tokens);
-    if (verdict.questions > 1) verdict.level = MAX(verdict.level, COMPLEXITY_COMPLEX);
+    if (verdict.questions > 1) verdict.asked = MAX(verdict.asked, COMPLEXITY_COMPLEX);
     return verdict;
+}
+
+static enum complexity level_of(const struct verdict *verdict)
+{
+    return verdict->asked ? verdict->asked : verdict->told;
 }
 
 enum complexity complexity_classify(const struct language *language, struct slice text)
 {
-    return judge(language, text).level;
+    struct verdict verdict = judge(language, text);
+    return level_of(&verdict);
 }
 
 const char *complexity_small_talk(const struct language *language, struct slice text)
 {
     struct verdict verdict = judge(language, text);
-    if (verdict.level != COMPLEXITY_TRIVIAL) return NULL;
+    if (level_of(&verdict) != COMPLEXITY_TRIVIAL) return NULL;
     const char *key = verdict.opener < ARRAY_LEN(openers) ? openers[verdict.opener].key : NULL;
     return key ? key : "small_talk";
 }

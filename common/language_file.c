@@ -110,6 +110,22 @@ static bool read_synonyms(struct reader *reader, struct slice line)
     return memchr(folded.data, ' ', folded.len) != NULL;
 }
 
+/* A word, then other ways to write it. */
+static bool read_spellings(struct reader *reader, struct slice line)
+{
+    struct buffer folded = {0};
+    text_fold(line, &folded);
+    struct slice rest = buffer_slice(&folded), word = take_until(&rest, ' ');
+    bool sound = rest.len > 0;
+    while (rest.len && sound) {
+        struct slice spelling = take_until(&rest, ' ');
+        sound =
+            spelling.len && vocabulary_add_spelling(reader->language->vocabulary, word, spelling);
+    }
+    buffer_free(&folded);
+    return sound;
+}
+
 static bool open_words(struct reader *reader, struct slice name)
 {
     static const char *const plain[] = {"stop",      "negation", "frequent", "typical",
@@ -151,6 +167,7 @@ static bool open_section(struct reader *reader, struct slice line)
         {"language", open_plain, read_setting},    {"letters", open_plain, read_letters},
         {"words", open_words, read_words},         {"phrases", open_plain, read_phrase},
         {"patterns", open_patterns, read_pattern}, {"synonyms", open_plain, read_synonyms},
+        {"spellings", open_plain, read_spellings},
     };
     if (line.ptr[line.len - 1] != ']') return false;
     struct slice name = {line.ptr + 1, line.len - 2};

@@ -11,6 +11,9 @@
     X(GOODBYE, "goodbye")             \
     X(SMALL_TALK, "small_talk")       \
     X(POLITENESS, "politeness")       \
+    X(REQUEST, "request")             \
+    X(STATEMENT, "statement")         \
+    X(REMARK, "remark")               \
     X(IDIOM, "idiom")                 \
     X(SIMPLE, "simple")               \
     X(DEFINITION, "definition")       \

@@ -1,6 +1,8 @@
 /* One pass over the words gathers what stands between them; names are marked behind it. */
 #include "common/tokens.h"
 
+#include <ctype.h>
+
 #include "common/text.h"
 
 enum { NAME_WORDS_MAX = 6 };
@@ -126,20 +128,47 @@ static void mark_capitals(struct tokens *tokens)
     }
 }
 
+/* Where the last `count` words begin, more or less: marks beyond ASCII count as letters. */
+static size_t find_tail(struct slice text, size_t count)
+{
+    size_t at = text.len;
+    bool inside = false;
+    for (; at > 0; at--) {
+        unsigned char c = (unsigned char)text.ptr[at - 1];
+        bool letter = c >= 0x80 || c == '_' || isalnum(c);
+        if (inside && !letter && --count == 0) break;
+        inside = letter;
+    }
+    return at;
+}
+
+/* Leaves out what is too much in the middle. Returns whether something was. */
+static bool skip_middle(struct text_words *words, const struct tokens *tokens)
+{
+    if (tokens->count != TOKENS_MAX - TOKENS_TAIL) return false;
+    size_t tail = find_tail(words->text, TOKENS_TAIL);
+    if (tail <= words->at) return false;
+    words->at = tail;
+    return true;
+}
+
 void tokens_scan(struct slice text, struct tokens *tokens)
 {
     struct text_words words = {text, 0};
     struct slice word;
+    bool skipped = false;
     size_t open = TOKENS_MAX;
     const char *end = text.ptr;
     tokens->count = 0;
     tokens->folded = (struct buffer){0};
     while (tokens->count < TOKENS_MAX && text_next_word(&words, &word)) {
-        struct gap gap = gap_scan(end, word.ptr);
+        struct gap gap =
+            skipped ? (struct gap){.sentence = true, .width = 1} : gap_scan(end, word.ptr);
         if (tokens->count) tokens->items[tokens->count - 1].question = gap.question;
         follow_quotes(tokens, &gap, &open, false);
         add_word(tokens, word, &gap);
         end = word.ptr + word.len;
+        skipped = skip_middle(&words, tokens);
     }
     struct gap gap = gap_scan(end, text.ptr + text.len);
     if (tokens->count) tokens->items[tokens->count - 1].question = gap.question;

@@ -7,7 +7,8 @@
 #include "common/base.h"
 #include "common/buffer.h"
 
-enum { TOKENS_MAX = 256 }; /* a message is judged by its first words */
+/* A message is judged by its first and its last words: behind a long paste stands the question. */
+enum { TOKENS_MAX = 256, TOKENS_TAIL = 96 };
 
 struct token {
     struct slice raw;  /* as written */

@@ -19,6 +19,9 @@ unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name);
 unsigned vocabulary_find_set(const struct vocabulary *vocabulary, struct slice name);
 /* The number of a word, added when new; never 0. A trigger is a word that typos are mended to. */
 uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice word, bool trigger);
+/* Another way to write `word`: from now on it is that word. False when it is a word already. */
+bool vocabulary_add_spelling(struct vocabulary *vocabulary, struct slice word,
+                             struct slice spelling) MUST_USE;
 /* Adds an item, a word or a shape, to a set. */
 void vocabulary_put(struct vocabulary *vocabulary, unsigned set, struct slice item, bool trigger);
 
