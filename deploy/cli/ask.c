@@ -108,12 +108,30 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
     return size * count;
 }
 
-static void print_field(const char *before, const json_t *citation, const char *field)
+static struct slice field_of(const json_t *citation, const char *field)
 {
     const json_t *value = json_object_get(citation, field);
-    if (!json_string_length(value)) return;
+    return (struct slice){json_string_value(value), json_string_length(value)};
+}
+
+static void print_field(const char *before, struct slice text)
+{
+    if (!text.len) return;
     fputs(before, stdout);
-    print_text(json_string_value(value), json_string_length(value));
+    print_text(text.ptr, text.len);
+}
+
+/* "[1] Title > Heading · source"; a path of headings mostly starts with the title. */
+static void print_source(const json_t *citation)
+{
+    struct slice title = field_of(citation, "title"), heading = field_of(citation, "heading");
+    bool has_title =
+        title.len && heading.len >= title.len && !memcmp(heading.ptr, title.ptr, title.len);
+    printf("  [%" JSON_INTEGER_FORMAT "]", json_integer_value(json_object_get(citation, "n")));
+    if (!has_title) print_field(" ", title);
+    print_field(has_title ? " " : " > ", heading);
+    print_field(" · ", field_of(citation, "source"));
+    printf("\n");
 }
 
 static void print_sources(const json_t *done)
@@ -124,11 +142,7 @@ static void print_sources(const json_t *done)
     if (json_array_size(citations)) printf("\nSources:\n");
     json_array_foreach(citations, index, citation)
     {
-        printf("  [%" JSON_INTEGER_FORMAT "]", json_integer_value(json_object_get(citation, "n")));
-        print_field(" ", citation, "title");
-        print_field(" > ", citation, "heading");
-        print_field(" · ", citation, "source");
-        printf("\n");
+        print_source(citation);
     }
     const json_t *conversation = json_object_get(done, "conversation_id");
     if (json_is_integer(conversation))
