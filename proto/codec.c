@@ -5,6 +5,7 @@
 #include <msgpack.h>
 
 #include "common/text.h"
+#include "proto/frame_check.h"
 
 #define HEADER_ELEMENTS 4 /* version, type, job, attempt */
 
@@ -229,7 +230,8 @@ err_t record_decode(const struct record_type *type, struct slice bytes, struct a
     memset(record, 0, type->size);
     if (!bytes.len) return OK;
     msgpack_unpacked_init(&in);
-    bool read = msgpack_unpack_next(&in, bytes.ptr, bytes.len, &used) == MSGPACK_UNPACK_SUCCESS &&
+    bool read = frame_is_whole(bytes) &&
+                msgpack_unpack_next(&in, bytes.ptr, bytes.len, &used) == MSGPACK_UNPACK_SUCCESS &&
                 used == bytes.len && read_record(&in.data, type, arena, record);
     msgpack_unpacked_destroy(&in);
     if (!read) memset(record, 0, type->size);
@@ -272,7 +274,7 @@ err_t message_decode(struct slice bytes, struct arena *arena, struct message *me
     err_t error = ERR_BAD_FRAME;
     memset(message, 0, sizeof(*message));
     msgpack_unpacked_init(&in);
-    if (bytes.len &&
+    if (frame_is_whole(bytes) &&
         msgpack_unpack_next(&in, bytes.ptr, bytes.len, &used) == MSGPACK_UNPACK_SUCCESS &&
         used == bytes.len)
         error = read_header(&in.data, arena, message);
