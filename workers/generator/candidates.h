@@ -5,7 +5,7 @@
 #define MILLRACE_GENERATOR_CANDIDATES_H
 
 #include "proto/records.h"
-#include "workers/generator/question.h"
+#include "workers/generator/scanner.h"
 #include "workers/generator/sentences.h"
 
 enum {
@@ -14,8 +14,6 @@ enum {
     PASSAGE_TEXT_MAX = 16 << 10, /* bytes of a passage that are read */
     CONTEXT_TEXT_MAX = 64 << 10, /* of all of them */
 };
-
-typedef uint32_t term_set; /* a bit for each of the question's terms */
 
 struct candidate {
     struct sentence sentence;
