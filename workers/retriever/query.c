@@ -7,12 +7,16 @@
 #include "workers/retriever/terms.h"
 #include "workers/retriever/words.h"
 
-enum { HALF_MIN = 3 };
+enum {
+    HALF_MIN = 3,
+    CORRECTIONS_MAX = 8, /* of one question: each looks through all terms */
+};
 
 /* What a guess counts beside a word that is there; measured, see tests/eval. */
 static const float corrected[] = {0.9f, 0.8f, 0.5f}; /* by edits */
 static const float joined = 0.8f, parted = 0.8f;
-static const float beside = 0.2f, instead = 0.7f; /* a synonym, by whether the word itself is there */
+/* A synonym beside a word that the texts have, and instead of one that they lack. */
+static const float beside = 0.2f, instead = 0.7f;
 
 struct reader {
     const struct bm25 *bm25;
@@ -21,6 +25,7 @@ struct reader {
     struct query *query;
     float synonym_weight;
     size_t synonyms;    /* of the word in hand, that were added */
+    size_t corrections; /* tried */
     struct buffer last; /* the word before, to be joined with the next */
 };
 
@@ -125,7 +130,8 @@ static void on_word(void *context, const struct word *word)
     bool known = add_concept(reader, concept_of(reader, word, 1));
     if (word->literal) return;
     size_t synonyms = add_synonyms(reader, word->text, known ? beside : instead);
-    if (!known && !synonyms) add_corrected(reader, word->text);
+    if (!known && !synonyms && reader->corrections++ < CORRECTIONS_MAX)
+        add_corrected(reader, word->text);
     add_joined(reader, word);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "workers/retriever/resident.h"
 #include "workers/retriever/scan.h"
 #include "workers/retriever/terms.h"
@@ -113,6 +114,28 @@ static void a_question_of_nothing_finds_nothing(void **state)
     assert_int_equal(ask(empty, "server", hits), 0);
     resident_destroy(&resident);
     resident_destroy(&empty);
+}
+
+static void a_long_question_of_unknown_words_takes_no_long_time(void **state)
+{
+    struct resident *resident = resident_new(0);
+    struct resident_hit hits[HITS];
+    struct buffer text = {0};
+    (void)state;
+    for (uint64_t id = 0; id < 300; id++) {
+        text.len = 0;
+        for (uint64_t i = 0; i < 100; i++) buffer_printf(&text, "word%lux ", id * 100 + i);
+        buffer_append_char(&text, '\0');
+        put(resident, id, id, 0, "en", text.data, NULL);
+    }
+    text.len = 0;
+    for (uint64_t i = 0; i < 800; i++) buffer_printf(&text, "wort%luy ", i * 37);
+    buffer_append_char(&text, '\0');
+    uint64_t start_ms = clock_ms();
+    for (size_t i = 0; i < 10; i++) ask(resident, text.data, hits);
+    assert_true(clock_ms() - start_ms < 5000);
+    resident_destroy(&resident);
+    buffer_free(&text);
 }
 
 static void equal_scores_go_by_chunk_id_whatever_came_first(void **state)
@@ -291,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_finds_its_passage_however_it_is_worded),
         cmocka_unit_test(a_question_of_nothing_finds_nothing),
+        cmocka_unit_test(a_long_question_of_unknown_words_takes_no_long_time),
         cmocka_unit_test(equal_scores_go_by_chunk_id_whatever_came_first),
         cmocka_unit_test(near_duplicates_are_dropped_but_not_other_numbers),
         cmocka_unit_test(neighbours_are_merged_up_to_three_and_the_list_refilled),
