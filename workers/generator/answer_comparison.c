@@ -86,7 +86,7 @@ static size_t find_sides(const struct answering *answering, struct side *sides)
 static void choose_for_side(struct ranking *ranking, const struct side *side, struct choice *shown,
                             struct choice *choice)
 {
-    struct wanted wanted = {SIDE_SENTENCES, 0.4f, 0.5f, side->heads, side->document};
+    struct wanted wanted = {SIDE_SENTENCES, 0.35f, 0.5f, side->heads, side->document, true};
     size_t before = shown->count;
     choice->count = 0;
     ranking_focus(ranking, side->focus);

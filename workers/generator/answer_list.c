@@ -49,7 +49,7 @@ static void choose_for_bullet(const struct ranking *ranking, unsigned document, 
     wanted.terms = choice->count ? not_shown(ranking, choice, document) : 0;
     if (wanted.terms) ranking_choose(ranking, &wanted, choice);
     if (overview == ranking->count || (!choice->count && ranking->specific)) return;
-    bool leads = ranking_view(ranking, overview)->passage->start == 0;
+    bool leads = passage_begins_document(ranking_view(ranking, overview)->passage);
     if (!choice->count || (leads && choice->count < most)) choice_add(ranking, choice, overview);
     choice_put_in_order(ranking, choice);
 }

@@ -13,7 +13,13 @@ static const float of_document = 0.4f, of_frequent = 0.6f, of_earlier = 0.5f;
  * long question may be worded unlike the text, a short one may not. */
 static const float share_needed[] = {0, 0.5f, 0.4f, 0.34f, 0.22f};
 
-enum { LONG_WORDS = 28, SHORT_WORDS = 5, LEAD_SENTENCES = 2, SYNOPSIS_BRACKETS = 5 };
+enum {
+    LONG_WORDS = 28,
+    SHORT_WORDS = 5,
+    LEAD_SENTENCES = 2,
+    SYNOPSIS_BRACKETS = 5,
+    BEGINNING_BYTES = 64
+};
 
 static const float repeats_at = 0.75f; /* likeness of two sentences that say the same */
 static const float gain_most = 0.25f;  /* for all terms, none of which was there before */
@@ -66,7 +72,7 @@ static float score_terms(const struct ranking *ranking, const struct candidate *
         {view->title, view->about ? in_own_title : in_title},
         {view->body, in_body},
     };
-    term_set left = (term_set)-1;
+    term_set left = ranking->counted;
     float sum = 0;
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         sum += places[i].counts * weight_of(ranking, places[i].terms & left);
@@ -175,11 +181,16 @@ static float score_form(const struct candidate *candidate)
     return factor;
 }
 
+bool passage_begins_document(const struct passage *passage)
+{
+    return passage->start < BEGINNING_BYTES;
+}
+
 /* True for the sentences that a document begins with. */
 static bool leads(const struct ranking *ranking, const struct candidate *candidate)
 {
     const struct passage_view *view = &ranking->views[candidate->passage];
-    return view->passage->start == 0 && candidate->sentence.kind == SENTENCE_PROSE &&
+    return passage_begins_document(view->passage) && candidate->sentence.kind == SENTENCE_PROSE &&
            candidate < ranking->items + view->first + LEAD_SENTENCES;
 }
 
@@ -215,6 +226,15 @@ static float score(const struct ranking *ranking, const struct candidate *candid
            score_passage(ranking, candidate);
 }
 
+static void score_all(struct ranking *ranking, term_set own, term_set counted)
+{
+    ranking->own = own;
+    ranking->counted = counted;
+    ranking->total = weight_of(ranking, own);
+    for (size_t i = 0; i < ranking->count; i++)
+        ranking->items[i].score = ranking->total > 0 ? score(ranking, &ranking->items[i]) : 0;
+}
+
 void ranking_start(struct ranking *ranking, const struct question *question,
                    const struct candidates *candidates)
 {
@@ -224,15 +244,12 @@ void ranking_start(struct ranking *ranking, const struct question *question,
     for (size_t i = 0; i < ranking->view_count; i++)
         ranking->score_most = MAX(ranking->score_most, (float)ranking->views[i].passage->score);
     weigh(ranking, candidates);
-    ranking_focus(ranking, ranking->own);
+    score_all(ranking, ranking->own, (term_set)-1);
 }
 
 void ranking_focus(struct ranking *ranking, term_set terms)
 {
-    ranking->own = terms;
-    ranking->total = weight_of(ranking, terms);
-    for (size_t i = 0; i < ranking->count; i++)
-        ranking->items[i].score = ranking->total > 0 ? score(ranking, &ranking->items[i]) : 0;
+    score_all(ranking, terms, terms);
 }
 
 /* --- what is there at all --- */
@@ -333,10 +350,22 @@ static float worth(const struct ranking *ranking, const struct choice *choice, t
 {
     const struct candidate *candidate = &ranking->items[item];
     float like = likeness_most(ranking, choice, item);
-    term_set fresh = (candidate->strong | candidate->weak) & ~candidate->denied & ~seen;
+    term_set fresh =
+        (candidate->strong | candidate->weak) & ~candidate->denied & ~seen & ranking->counted;
     if (like >= repeats_at) return 0;
     float gain = choice->count ? gain_most * weight_of(ranking, fresh) / ranking->total : 0;
     return candidate->score * (1 - 0.6f * like) + gain;
+}
+
+/* True when one of those chosen from `from` on is of the item's document. */
+static bool has_document(const struct ranking *ranking, const struct choice *choice, size_t from,
+                         size_t item)
+{
+    for (; from < choice->count; from++)
+        if (ranking_view(ranking, choice->items[from])->document ==
+            ranking_view(ranking, item)->document)
+            return true;
+    return false;
 }
 
 void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
@@ -355,6 +384,7 @@ void ranking_choose(const struct ranking *ranking, const struct wanted *wanted,
                 is_beside_the_point(ranking, wanted->least_terms, choice->items[before], i))
                 continue;
             float value = worth(ranking, choice, seen, i);
+            if (wanted->spread && has_document(ranking, choice, before, i)) value *= 0.6f;
             if (value > most) most = value, best = i;
         }
         if (best == ranking->count || most < first * wanted->least_share) return;

@@ -21,6 +21,7 @@ struct ranking {
     float total;              /* of the question's own terms */
     float score_most;         /* the best passage's, from retrieval */
     term_set own;             /* the question's own terms, by which sentences are scored */
+    term_set counted;         /* those that add to a score */
     term_set specific;        /* those that say which, not what kind */
     term_set documents;       /* "projects" */
 };
@@ -38,6 +39,7 @@ struct wanted {
     float least_terms; /* of the weight of the terms that the first has */
     term_set terms;    /* each must have one of these, in itself, its headings or title; 0: any */
     unsigned document; /* only of this one; or ANY_DOCUMENT */
+    bool spread;       /* rather of several documents than of one */
 };
 enum { ANY_DOCUMENT = ~0u };
 
@@ -58,6 +60,9 @@ bool ranking_repeats(const struct ranking *ranking, const struct choice *choice,
 
 /* The document whose title is made of these terms and hardly more, or ANY_DOCUMENT. */
 unsigned ranking_document_about(const struct ranking *ranking, term_set terms);
+
+/* True for passages that a document begins with (its first mark-up may be left out). */
+bool passage_begins_document(const struct passage *passage);
 
 static inline const struct passage_view *ranking_view(const struct ranking *ranking, size_t item)
 {
