@@ -317,6 +317,7 @@ static void on_credit(struct lanes *lanes, struct lane_session *session,
         return;
     }
     session->granted = MAX(session->granted, credit->cumulative);
+    session->shared = credit->shared;
     lane_dispatch(lanes, session->pool, now_us);
 }
 

@@ -2,6 +2,8 @@
 
 #include "gateway/lane_state.h"
 
+#define SHARE_US 2000 /* how often a queue's length is told while it waits */
+
 /* --- small things --- */
 
 uint64_t hash_bytes(struct slice bytes)
@@ -185,6 +187,7 @@ static void session_pulse(struct lanes *lanes, struct lane_session *session, uin
     struct pulse_message *pulse = &send_add(lanes, session, MESSAGE_PULSE, NULL)->message.pulse;
     pulse->queued = lane_queued(lanes, session->pool, NULL);
     pulse->returned = session->returned;
+    session->told_queued = pulse->queued;
     session->pulse_us = now_us;
 }
 
@@ -258,11 +261,26 @@ static void list_dispatch(struct lanes *lanes, struct lane *lane, struct job_lis
     }
 }
 
+/* With other gateways at the same worker: what is not needed goes back at once, and that jobs wait
+ * is told at once. */
+static void session_share(struct lanes *lanes, struct lane_session *session, uint64_t queued,
+                          uint64_t now_us)
+{
+    uint64_t standby = session->jobs.count ? 0 : 1, credits = session_credits(session);
+    bool returns = !queued && credits > standby;
+    bool waits = queued && (!session->told_queued || now_us - session->pulse_us >= SHARE_US);
+    if (!session->shared || session->state != SESSION_READY) return;
+    if (returns) session->returned += credits - standby;
+    if (returns || waits) session_pulse(lanes, session, now_us);
+}
+
 void lane_dispatch(struct lanes *lanes, enum pool pool, uint64_t now_us)
 {
     struct lane *lane = &lanes->lane[pool];
     list_dispatch(lanes, lane, &lane->urgent, now_us);
     list_dispatch(lanes, lane, &lane->waiting, now_us);
+    for (size_t i = 0; i < lane->session_count; i++)
+        session_share(lanes, lane->sessions[i], lane->urgent.count + lane->waiting.count, now_us);
 }
 
 /* --- what the operator sees --- */

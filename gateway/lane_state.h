@@ -66,6 +66,8 @@ struct lane_session {
     char *name, *boot_id, *build, *serves;
     uint64_t slots, epoch;
     uint64_t granted, used, returned;
+    bool shared;          /* others want this worker's slots as well */
+    uint64_t told_queued; /* with the last PULSE */
     uint64_t heard_us, pulse_us;
     uint64_t progress;
     size_t suspects;

@@ -36,7 +36,8 @@
     F(TEXT, serves)      /* what it offers: an embedder's name, "" elsewhere */
 #define CREDIT_FIELDS(F, N, R, L) \
     F(U64,  epoch)       /* the session's, from WELCOME */ \
-    F(U64,  cumulative)  /* credits granted since the session began */
+    F(U64,  cumulative)  /* credits granted since the session began */ \
+    F(BOOL, shared)      /* others want slots too: unused credits come back */
 #define ACCEPT_FIELDS NO_FIELDS /* the job runs */
 #define HELD_FIELDS   NO_FIELDS /* the job waits here for a slot */
 #define NEXT_FIELDS(F, N, R, L)   R(meta, meta)              /* + four body frames */

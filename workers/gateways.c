@@ -12,7 +12,6 @@
 #include "common/log.h"
 
 #define RESOLVE_INTERVAL_S 2
-#define ADDRESSES_MAX      256
 
 struct entry {
     char *host;
@@ -34,7 +33,7 @@ struct gateways {
     pthread_mutex_t lock; /* of the rest */
     pthread_cond_t wake;
     bool stop;
-    struct gateway_address found[ADDRESSES_MAX];
+    struct gateway_address found[GATEWAYS_MAX];
     size_t found_count;
 };
 
@@ -76,7 +75,7 @@ static size_t collect(struct gateways *gateways, struct gateway_address *found)
 {
     size_t count = 0, unique = 0;
     for (size_t i = 0; i < gateways->count; i++)
-        for (size_t k = 0; k < gateways->entries[i].good_count && count < ADDRESSES_MAX; k++)
+        for (size_t k = 0; k < gateways->entries[i].good_count && count < GATEWAYS_MAX; k++)
             found[count++] = gateways->entries[i].good[k];
     qsort(found, count, sizeof(*found), compare);
     for (size_t i = 0; i < count; i++)
@@ -86,7 +85,7 @@ static size_t collect(struct gateways *gateways, struct gateway_address *found)
 
 static void publish(struct gateways *gateways)
 {
-    struct gateway_address found[ADDRESSES_MAX] = {0};
+    struct gateway_address found[GATEWAYS_MAX] = {0};
     uint64_t one = 1;
     size_t count = collect(gateways, found);
     pthread_mutex_lock(&gateways->lock);
@@ -121,7 +120,7 @@ static void *resolver(void *context)
 static void on_changed(evutil_socket_t fd, short what, void *context)
 {
     struct gateways *gateways = context;
-    struct gateway_address found[ADDRESSES_MAX];
+    struct gateway_address found[GATEWAYS_MAX];
     uint64_t times;
     (void)what;
     if (read(fd, &times, sizeof(times)) < 0) return;

@@ -8,6 +8,8 @@
 
 #include "common/errors.h"
 
+#define GATEWAYS_MAX 256
+
 struct gateways;
 
 struct gateway_address {

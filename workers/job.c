@@ -108,6 +108,7 @@ struct job *job_receive(struct session *session, const struct message *message, 
     for (size_t i = 0; i < MIN(count, (size_t)JOB_FRAMES); i++)
         zmq_msg_move(&job->frames[i], &frames[i]);
     job->state = JOB_WAITING;
+    credits_spend(&session->credit);
     job_enter(job, &job->worker->waiting);
     if (job->worker->running >= job->worker->settings.slots) send_reply(job, MESSAGE_HELD);
     jobs_start(job->worker);
@@ -236,7 +237,7 @@ static void slot_free(struct job *job)
 {
     job->worker->running--;
     job->worker->progress++;
-    if (job->session) session_grant(job->session);
+    if (job->session) job->session->credit.jobs--;
     worker_flush_soon(job->worker);
 }
 
@@ -356,7 +357,10 @@ void job_cancel(struct job *job)
                 job->end.type == MESSAGE_DONE ? job->end.done.meta : job->end.fail.meta;
         session_send(job->session, &message, NULL, 0);
     }
-    if (job->state == JOB_WAITING) session_grant(job->session);
+    if (job->state == JOB_WAITING) {
+        job->session->credit.jobs--;
+        worker_flush_soon(job->worker);
+    }
     job_free(job);
 }
 
@@ -380,6 +384,11 @@ enum kind job_kind(const struct job *job)
 unsigned job_stage(const struct job *job)
 {
     return job->stage;
+}
+
+uint64_t job_attempt(const struct job *job)
+{
+    return job->attempt;
 }
 
 struct slice job_frame(const struct job *job, enum job_frame frame)

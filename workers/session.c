@@ -72,19 +72,14 @@ bool session_send_token(struct session *session, const struct message *message)
     return sent;
 }
 
-void session_grant(struct session *session)
-{
-    session->granted++;
-    session->credit_due = true;
-}
-
 void session_flush(struct session *session)
 {
     struct message message = {.type = MESSAGE_CREDIT};
-    if (!session->credit_due || session->state != SESSION_SERVING) return;
-    session->credit_due = false;
+    if (!session->credit.due || session->state != SESSION_SERVING) return;
+    session->credit.due = false;
     message.credit.epoch = session->epoch;
-    message.credit.cumulative = session->granted;
+    message.credit.cumulative = session->credit.granted;
+    message.credit.shared = session->credit.shared;
     session_send(session, &message, NULL, 0);
 }
 
@@ -126,13 +121,19 @@ static void on_welcome(struct session *session, const struct welcome_message *we
     session->epoch = welcome->epoch;
     session->heartbeat_ms = MAX(welcome->heartbeat_ms, 1u);
     session->liveness = MAX(welcome->liveness, 1u);
-    session->granted = session->worker->settings.slots;
-    session->credit_due = true;
+    session->credit = (struct credit_account){.serving = true};
     log_info("serving gateway=%.*s address=%s:%u epoch=%llu", (int)welcome->gateway.len,
              welcome->gateway.ptr, session->host, session->port,
              (unsigned long long)session->epoch);
-    session_flush(session);
+    worker_flush_soon(session->worker);
     if (session->worker->draining) session_send_simple(session, MESSAGE_DRAIN);
+}
+
+static void on_pulse(struct session *session, const struct pulse_message *pulse)
+{
+    session->credit.queued = pulse->queued;
+    session->credit.returned = MAX(session->credit.returned, pulse->returned);
+    worker_flush_soon(session->worker);
 }
 
 static void on_job_message(struct session *session, const struct message *message)
@@ -158,7 +159,7 @@ static void deal_with(struct session *session, const struct message *message, zm
     case MESSAGE_CANCEL:
     case MESSAGE_TACK:
     case MESSAGE_REPLAY: on_job_message(session, message); break;
-    case MESSAGE_PULSE: break;
+    case MESSAGE_PULSE: on_pulse(session, &message->pulse); break;
     case MESSAGE_RESET: end_soon(session, "the gateway asked to begin anew"); break;
     default: end_soon(session, "the gateway sent an unexpected message"); break;
     }
@@ -359,11 +360,11 @@ static void on_end(evutil_socket_t fd, short what, void *context)
     close_sockets(session);
     session->state = SESSION_CLOSED;
     session->since_ms = clock_ms();
-    session->credit_due = false;
+    session->credit = (struct credit_account){0};
     orphan_jobs(session, &worker->waiting);
     orphan_jobs(session, &worker->lingering);
     orphan_jobs(session, &worker->active);
-    jobs_start(worker);
+    worker_flush_soon(worker);
 }
 
 struct session *session_new(struct worker *worker, const char *host, unsigned port)

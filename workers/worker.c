@@ -69,8 +69,14 @@ void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_
 static void on_flush(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
+    struct credit_account *accounts[GATEWAYS_MAX];
+    size_t count = 0;
     (void)fd, (void)what;
     jobs_start(worker);
+    for (struct session *session = worker->sessions; session && count < GATEWAYS_MAX;
+         session = session->next)
+        accounts[count++] = &session->credit;
+    if (!worker->draining) credits_share(accounts, count, worker->settings.slots);
     for (struct session *session = worker->sessions; session; session = session->next)
         session_flush(session);
 }

@@ -9,6 +9,7 @@
 #include "common/zmq_watch.h"
 #include "proto/codec.h"
 #include "proto/copy.h"
+#include "workers/credits.h"
 #include "workers/gateways.h"
 #include "workers/worker.h"
 
@@ -39,8 +40,7 @@ struct session {
     size_t topic_len;
     bool tokens_full; /* the token socket took no more */
     uint64_t epoch, heartbeat_ms, liveness;
-    uint64_t granted;
-    bool credit_due;
+    struct credit_account credit;
     uint64_t heard_ms, beat_ms, since_ms;
     uint64_t serial; /* of the sockets, for monitor names */
     struct session *next;
@@ -118,8 +118,7 @@ bool session_send(struct session *session, const struct message *message, zmq_ms
 /* Sends a token; false when the gateway takes no more just now. */
 bool session_send_token(struct session *session, const struct message *message);
 void session_send_simple(struct session *session, enum message_type type);
-/* One more job may come. Told to the gateway at the end of the loop's turn. */
-void session_grant(struct session *session);
+/* Sends CREDIT where one is due. */
 void session_flush(struct session *session);
 
 /* job.c */
@@ -138,6 +137,7 @@ void jobs_start(struct worker *worker);
 void job_free(struct job *job);
 
 /* worker.c */
+/* At the end of this turn of the loop: start what waits, share the free slots out, tell the gateways. */
 void worker_flush_soon(struct worker *worker);
 
 #endif

@@ -167,9 +167,10 @@ static void check_credits(struct sim *sim, unsigned gateway)
             const struct link *link = sim->links[view.session - 1];
             const struct worker *worker = &sim->workers[link->worker];
             if (worker->links[gateway] != link) continue;
-            if (view.credits != worker->granted[gateway] - worker->received[gateway])
+            uint64_t given = credits_out(&worker->credit[gateway]);
+            if (view.credits != given)
                 sim_fail(sim, "credits: gateway has %" PRIu64 ", worker gave %" PRIu64,
-                         view.credits, worker->granted[gateway] - worker->received[gateway]);
+                         view.credits, given);
         }
 }
 

@@ -15,8 +15,8 @@ static void session_open(struct sim *sim, unsigned index, unsigned gateway)
     struct link *link = link_new(sim, index, gateway);
     uint64_t wait = 200 + sim_random(sim, 2 * MS);
     worker->links[gateway] = link;
-    worker->greeted[gateway] = worker->serving[gateway] = false;
-    worker->granted[gateway] = worker->received[gateway] = 0;
+    worker->greeted[gateway] = false;
+    worker->credit[gateway] = (struct credit_account){0};
     worker->heard[gateway] = sim->now;
     link->subscribed_at = sim->now + wait;
     sim_at(sim, sim->mutations.no_subscription_wait ? sim->now : link->subscribed_at,
@@ -35,6 +35,7 @@ void worker_start(struct sim *sim, unsigned index)
     memset(worker->jobs, 0, sizeof(worker->jobs));
     memset(worker->links, 0, sizeof(worker->links));
     memset(worker->reopen, 0, sizeof(worker->reopen));
+    memset(worker->credit, 0, sizeof(worker->credit));
     snprintf(worker->boot, sizeof(worker->boot), "w%u.%u", index, worker->life);
     sim_at(sim, sim->now + TICK_MS * MS,
            (struct sim_event){.type = SIM_WORKER_TICK, .who = index, .life = worker->life});
@@ -72,16 +73,28 @@ static unsigned running(const struct worker *worker)
     return count;
 }
 
-static void grant(struct sim *sim, struct worker *worker, struct link *link)
+/* Shares the free slots out and tells the gateways, as the runtime does at the end of a turn. */
+static void share(struct sim *sim, struct worker *worker)
 {
-    unsigned gateway = link->gateway;
-    if (worker->links[gateway] != link || !worker->serving[gateway]) return;
-    worker->granted[gateway]++;
-    send_up(sim, link,
-            (struct message){.type = MESSAGE_CREDIT,
-                             .credit = {.epoch = worker->epoch[gateway],
-                                        .cumulative = worker->granted[gateway]}},
-            NULL);
+    struct credit_account *accounts[GATEWAYS];
+    for (unsigned i = 0; i < GATEWAYS; i++) accounts[i] = &worker->credit[i];
+    if (!worker->draining) credits_share(accounts, GATEWAYS, worker->slots);
+    for (unsigned i = 0; i < GATEWAYS; i++) {
+        struct credit_account *account = accounts[i];
+        struct message message = {.type = MESSAGE_CREDIT};
+        if (!account->serving || !account->due) continue;
+        account->due = false;
+        message.credit.epoch = worker->epoch[i];
+        message.credit.cumulative = account->granted;
+        message.credit.shared = account->shared;
+        send_up(sim, worker->links[i], message, NULL);
+    }
+}
+
+static void slot_free(struct sim *sim, struct worker *worker, const struct link *link)
+{
+    worker->credit[link->gateway].jobs--;
+    share(sim, worker);
 }
 
 static void plan_tokens(struct sim *sim, struct wjob *job)
@@ -126,7 +139,7 @@ static void on_job(struct sim *sim, struct worker *worker, struct packet *packet
 {
     const struct assign_message *assign = &message->assign;
     size_t i = 0;
-    worker->received[packet->link->gateway]++;
+    credits_spend(&worker->credit[packet->link->gateway]);
     while (i < WJOBS_MAX && worker->jobs[i].state) i++;
     if (i == WJOBS_MAX) {
         sim_fail(sim, "a worker was given more jobs than it has credits for");
@@ -213,7 +226,7 @@ static void end_short_job(struct sim *sim, struct worker *worker, struct wjob *j
     send_up(sim, link, message, message.type == MESSAGE_NEXT ? body : NULL);
     body_unref(&body);
     job->state = WJOB_NONE;
-    grant(sim, worker, link);
+    slot_free(sim, worker, link);
 }
 
 void worker_work(struct sim *sim, unsigned index, uint64_t id, uint64_t attempt)
@@ -232,7 +245,7 @@ void worker_work(struct sim *sim, unsigned index, uint64_t id, uint64_t attempt)
     if (job->made < job->total && window && !fails_now && !waits) job->made++;
     if (job->made == job->total || fails_now) {
         job->state = WJOB_SENDING;
-        grant(sim, worker, job->link);
+        slot_free(sim, worker, job->link);
         pump(sim, worker, job);
         jobs_start(sim, worker);
         return;
@@ -259,7 +272,7 @@ static void on_cancel(struct sim *sim, struct worker *worker, struct wjob *job)
     message.fail.count = job->sent;
     if (job->state != WJOB_LINGERING) send_up(sim, job->link, message, NULL);
     job->state = WJOB_NONE;
-    if (had_credit) grant(sim, worker, job->link);
+    if (had_credit) slot_free(sim, worker, job->link);
     jobs_start(sim, worker);
 }
 
@@ -273,9 +286,11 @@ static void session_end(struct sim *sim, struct worker *worker, struct link *lin
     link->cut = link->tokens_cut = true;
     worker->links[link->gateway] = NULL;
     worker->reopen[link->gateway] = sim->now + 50 * MS;
+    worker->credit[link->gateway] = (struct credit_account){0};
     for (size_t i = 0; i < WJOBS_MAX; i++)
         if (worker->jobs[i].link == link) worker->jobs[i].state = WJOB_NONE;
     jobs_start(sim, worker);
+    share(sim, worker);
 }
 
 void worker_subscribed(struct sim *sim, struct link *link)
@@ -296,11 +311,19 @@ static void on_welcome(struct sim *sim, struct worker *worker, struct link *link
                        const struct welcome_message *welcome)
 {
     unsigned gateway = link->gateway;
-    worker->serving[gateway] = true;
+    worker->credit[gateway] = (struct credit_account){.serving = true};
     worker->epoch[gateway] = welcome->epoch;
-    worker->granted[gateway] = worker->slots - 1;
-    grant(sim, worker, link);
+    share(sim, worker);
     if (worker->draining) send_up(sim, link, (struct message){.type = MESSAGE_DRAIN}, NULL);
+}
+
+static void on_pulse(struct sim *sim, struct worker *worker, const struct link *link,
+                     const struct pulse_message *pulse)
+{
+    struct credit_account *account = &worker->credit[link->gateway];
+    account->queued = pulse->queued;
+    account->returned = MAX(account->returned, pulse->returned);
+    share(sim, worker);
 }
 
 static void replay(struct sim *sim, struct wjob *job, uint64_t from)
@@ -331,6 +354,7 @@ void worker_packet(struct sim *sim, struct packet *packet)
     case MESSAGE_REPLAY:
         if (job) replay(sim, job, message.replay.from);
         break;
+    case MESSAGE_PULSE: on_pulse(sim, worker, link, &message.pulse); break;
     case MESSAGE_RESET: session_end(sim, worker, link); break;
     default: break;
     }
@@ -368,7 +392,7 @@ void worker_drain(struct sim *sim, unsigned index)
     struct worker *worker = &sim->workers[index];
     worker->draining = true;
     for (unsigned gateway = 0; gateway < sim->gateway_count; gateway++)
-        if (worker->links[gateway] && worker->serving[gateway])
+        if (worker->links[gateway] && worker->credit[gateway].serving)
             send_up(sim, worker->links[gateway], (struct message){.type = MESSAGE_DRAIN}, NULL);
 }
 
@@ -411,7 +435,8 @@ static void link_tick(struct sim *sim, unsigned index, unsigned gateway, uint64_
     if (worker->greeted[gateway] && !sim->mutations.no_new_session &&
         sim->now - worker->heard[gateway] > HEARTBEAT_MS * LIVENESS * MS * 2)
         session_end(sim, worker, link);
-    else if (worker->serving[gateway] && sim->now - worker->beat[gateway] >= HEARTBEAT_MS * MS)
+    else if (worker->credit[gateway].serving &&
+             sim->now - worker->beat[gateway] >= HEARTBEAT_MS * MS)
         beat(sim, worker, gateway);
 }
 

@@ -12,6 +12,7 @@
 #include "common/buffer.h"
 #include "gateway/lane.h"
 #include "proto/codec.h"
+#include "workers/credits.h"
 
 #define MS          1000u
 #define GATEWAYS    2
@@ -97,8 +98,9 @@ struct worker {
     unsigned slots;
     char boot[24];
     struct link *links[GATEWAYS];
-    bool greeted[GATEWAYS], serving[GATEWAYS];
-    uint64_t epoch[GATEWAYS], granted[GATEWAYS], received[GATEWAYS];
+    bool greeted[GATEWAYS];
+    uint64_t epoch[GATEWAYS];
+    struct credit_account credit[GATEWAYS];
     uint64_t heard[GATEWAYS], beat[GATEWAYS], reopen[GATEWAYS];
     uint64_t tick;
     struct wjob jobs[WJOBS_MAX];
