@@ -8,9 +8,8 @@
 #include "common/language_file.h"
 #include "common/tokens.h"
 
-/* Words without a known pattern: so many still ask for one thing; so many behind a greeting or the
- * like, without a question mark, belong to it ("thanks for explaining"). */
-enum { SHORT_WORDS_MAX = 8, TRAILING_WORDS_MAX = 3 };
+/* Words without a known pattern: so many still ask for one thing. */
+enum { SHORT_WORDS_MAX = 8 };
 
 static const struct complexity_profile profiles[COMPLEXITY_COUNT] = {
     [COMPLEXITY_TRIVIAL] = {"trivial", 0, 500},
@@ -34,15 +33,17 @@ static const struct {
 };
 
 /* What may stand before a question, strongest first, and the key of the answer where nothing
- * follows (NULL: no answer of its own); only some may end a question. */
+ * follows (NULL: no answer of its own); only some may end a question. So many words without a known
+ * pattern or a question mark belong to the opener before them ("thanks for explaining"). */
 static const struct {
     enum pattern_list_id list;
     const char *key;
     bool closes;
+    size_t trailing_max;
 } openers[] = {
-    {PATTERNS_GOODBYE, "goodbye", true},        {PATTERNS_THANKS, "thanks", true},
-    {PATTERNS_SMALL_TALK, "small_talk", false}, {PATTERNS_GREETING, "greeting", false},
-    {PATTERNS_POLITENESS, NULL, true},          {PATTERNS_REQUEST, NULL, true},
+    {PATTERNS_GOODBYE, "goodbye", true, 3},        {PATTERNS_THANKS, "thanks", true, 7},
+    {PATTERNS_SMALL_TALK, "small_talk", false, 3}, {PATTERNS_GREETING, "greeting", false, 2},
+    {PATTERNS_POLITENESS, NULL, true, 0},          {PATTERNS_REQUEST, NULL, true, 0},
 };
 
 struct sentence {
@@ -55,23 +56,29 @@ struct verdict {
     enum complexity asked; /* by the sentences that ask something */
     enum complexity told;  /* by the others, which count where nothing asks */
     size_t opener;         /* the strongest opener met; ARRAY_LEN(openers): none */
-    size_t last;           /* the last one in the sentence */
+    size_t trailing_max;   /* of the last one at the sentence's front */
     bool requests;         /* one in the sentence was a request ("I'd like to know") */
     size_t questions;      /* sentences that ask something */
 };
 
-/* What a capitalised word inside a sentence looks like means nothing: it is a name. */
-static struct pattern_word see_word(const struct language *language, const struct token *token)
+/* What a capitalised word inside a sentence looks like means nothing: it is a name. Returns how
+ * many words the token stands for, at most SPELLING_WORDS_MAX. */
+static size_t see_words(const struct language *language, const struct token *token,
+                        struct pattern_word *words)
 {
     const struct vocabulary *vocabulary = language->vocabulary;
     bool capital = token->capital && !token->clause;
-    struct pattern_word word = {.clause = token->clause, .sets = capital ? language->capital : 0};
-    if (token->name) return word;
-    word.number = vocabulary_find(vocabulary, token->word);
-    if (!word.number && capital) return word;
-    if (!word.number) word.number = vocabulary_mend(vocabulary, token->word);
-    word.sets |= vocabulary_sets(vocabulary, word.number, token->word);
-    return word;
+    uint32_t number = token->name ? 0 : vocabulary_find(vocabulary, token->word);
+    uint32_t meant[SPELLING_WORDS_MAX];
+    bool name = token->name || (capital && !number);
+    if (!name && !number) number = vocabulary_mend(vocabulary, token->word);
+    size_t count = vocabulary_meant(vocabulary, number, meant);
+    for (size_t i = 0; i < count; i++) {
+        words[i] = (struct pattern_word){.number = meant[i], .clause = token->clause && i == 0};
+        if (!name) words[i].sets = vocabulary_sets(vocabulary, meant[i], token->word);
+        if (capital) words[i].sets |= language->capital;
+    }
+    return count;
 }
 
 /* The longest match of a list's patterns at `at`; 0 when none matches. */
@@ -98,7 +105,6 @@ static bool matches(const struct pattern_list *list, const struct sentence *sent
 static void note_opener(struct verdict *verdict, size_t opener)
 {
     verdict->opener = MIN(verdict->opener, opener);
-    verdict->last = opener;
     verdict->requests |= openers[opener].list == PATTERNS_REQUEST;
 }
 
@@ -116,6 +122,7 @@ static bool strip_front(const struct language *language, struct sentence *senten
     sentence->count -= longest;
     if (sentence->count) sentence->words[0].clause = true;
     note_opener(verdict, opener);
+    verdict->trailing_max = openers[opener].trailing_max;
     return true;
 }
 
@@ -155,9 +162,12 @@ static bool level_by_pattern(const struct language *language, const struct sente
     return false;
 }
 
-static bool is_social(size_t opener)
+/* Whether it speaks of nothing but people's day: "I'll check with my manager". */
+static bool is_social(const struct language *language, const struct sentence *sentence)
 {
-    return opener < ARRAY_LEN(openers) && openers[opener].key;
+    for (size_t i = 0; i < sentence->count; i++)
+        if (!(sentence->words[i].sets & language->social)) return false;
+    return true;
 }
 
 /* Of what asks nothing and has no known pattern: "I'll try that", "thanks for explaining". */
@@ -166,13 +176,13 @@ static bool is_remark(const struct language *language, const struct sentence *se
 {
     if (verdict->requests) return false;
     if (longest_match(&language->patterns[PATTERNS_REMARK], sentence, 0)) return true;
-    return is_social(verdict->last) && sentence->count <= TRAILING_WORDS_MAX;
+    return sentence->count <= verdict->trailing_max || is_social(language, sentence);
 }
 
 static void judge_sentence(const struct language *language, struct sentence sentence,
                            struct verdict *verdict)
 {
-    verdict->last = ARRAY_LEN(openers);
+    verdict->trailing_max = 0;
     verdict->requests = false;
     while (sentence.count &&
            (strip_front(language, &sentence, verdict) || strip_end(language, &sentence, verdict)))
@@ -192,15 +202,16 @@ static void judge_sentence(const struct language *language, struct sentence sent
 
 static struct verdict judge(const struct language *language, struct slice text)
 {
-    struct pattern_word words[TOKENS_MAX];
+    struct pattern_word words[TOKENS_MAX * SPELLING_WORDS_MAX];
     struct tokens tokens;
-    struct verdict verdict = {.opener = ARRAY_LEN(openers), .last = ARRAY_LEN(openers)};
+    struct verdict verdict = {.opener = ARRAY_LEN(openers)};
     tokens_scan(text, &tokens);
-    for (size_t i = 0; i < tokens.count; i++) words[i] = see_word(language, &tokens.items[i]);
-    for (size_t start = 0, end; start < tokens.count; start = end) {
-        for (end = start + 1; end < tokens.count && !tokens.items[end].sentence; end++) continue;
-        bool question = tokens.items[end - 1].question;
-        judge_sentence(language, (struct sentence){words + start, end - start, question}, &verdict);
+    for (size_t i = 0, count = 0; i < tokens.count; i++) {
+        const struct token *token = &tokens.items[i];
+        count += see_words(language, token, words + count);
+        if (i + 1 < tokens.count && !token[1].sentence) continue;
+        judge_sentence(language, (struct sentence){words, count, token->question}, &verdict);
+        count = 0;
     }
     tokens_free(&tokens);
     if (verdict.questions > 1) verdict.asked = MAX(verdict.asked, COMPLEXITY_COMPLEX);

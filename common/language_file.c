@@ -110,17 +110,30 @@ static bool read_synonyms(struct reader *reader, struct slice line)
     return memchr(folded.data, ' ', folded.len) != NULL;
 }
 
-/* A word, then other ways to write it. */
+/* Adds the words of `text`; returns how many, at most `max`. */
+static size_t add_words(struct reader *reader, struct slice text, uint32_t *numbers, size_t max)
+{
+    size_t count = 0;
+    while (text.len && count < max) {
+        struct slice word = take_until(&text, ' ');
+        if (word.len) numbers[count++] = vocabulary_add(reader->language->vocabulary, word, false);
+    }
+    return text.len ? 0 : count;
+}
+
+/* "what s = whats wats": what is meant, and other ways to write it. */
 static bool read_spellings(struct reader *reader, struct slice line)
 {
+    struct slice meant, rest;
     struct buffer folded = {0};
+    uint32_t numbers[SPELLING_WORDS_MAX];
     text_fold(line, &folded);
-    struct slice rest = buffer_slice(&folded), word = take_until(&rest, ' ');
-    bool sound = rest.len > 0;
-    while (rest.len && sound) {
-        struct slice spelling = take_until(&rest, ' ');
-        sound =
-            spelling.len && vocabulary_add_spelling(reader->language->vocabulary, word, spelling);
+    bool sound = split_setting(buffer_slice(&folded), &meant, &rest);
+    size_t count = sound ? add_words(reader, meant, numbers, SPELLING_WORDS_MAX) : 0;
+    for (sound = count > 0; sound && rest.len;) {
+        struct slice word = take_until(&rest, ' ');
+        sound = !word.len ||
+                vocabulary_add_spelling(reader->language->vocabulary, numbers, count, word);
     }
     buffer_free(&folded);
     return sound;
@@ -210,6 +223,8 @@ struct language *language_parse(const char *code, const char *text)
     language->negation = set_bit(language, "negation");
     language->typical = set_bit(language, "typical");
     language->capital = set_bit(language, "capital");
+    language->social = set_bit(language, "social") | set_bit(language, "chatter") |
+                       set_bit(language, "praise") | language->stop;
     if (language->name && language->stemmer) return language;
     fprintf(stderr, "languages/%s.lang: [language] needs name and stemmer\n", code);
     abort();

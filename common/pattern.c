@@ -29,6 +29,17 @@ static struct slice take_part(struct slice *text, char separator)
     return part;
 }
 
+/* A word that is another way to write several never stands in a message. */
+static bool add_word(struct slice text, struct vocabulary *vocabulary, uint32_t *number)
+{
+    uint32_t meant[SPELLING_WORDS_MAX];
+    size_t count = vocabulary_meant(vocabulary, vocabulary_add(vocabulary, text, false), meant);
+    if (count > 1) return false;
+    *number = meant[0];
+    vocabulary_make_trigger(vocabulary, *number);
+    return true;
+}
+
 static bool parse_choices(struct slice text, struct vocabulary *vocabulary, struct element *element)
 {
     uint32_t numbers[CHOICES_MAX];
@@ -41,8 +52,8 @@ static bool parse_choices(struct slice text, struct vocabulary *vocabulary, stru
         else if (choice.ptr[0] == '@')
             element->sets |= (word_sets)1 << vocabulary_set(
                                  vocabulary, (struct slice){choice.ptr + 1, choice.len - 1});
-        else
-            numbers[element->choice_count++] = vocabulary_add(vocabulary, choice, true);
+        else if (!add_word(choice, vocabulary, &numbers[element->choice_count++]))
+            return false;
     }
     element->choices = xcalloc(element->choice_count, sizeof *numbers);
     memcpy(element->choices, numbers, element->choice_count * sizeof *numbers);

@@ -116,14 +116,15 @@ static void follow_quotes(struct tokens *tokens, const struct gap *gap, size_t *
 static void mark_capitals(struct tokens *tokens)
 {
     for (size_t i = 0; i < tokens->count;) {
-        size_t end = i;
+        size_t end = i, capitals = 0;
         while (end < tokens->count && (end == i || !tokens->items[end].clause) &&
                (tokens->items[end].capital || (tokens->items[end].attached && end > i)))
-            end++;
+            capitals += tokens->items[end++].capital;
         bool starts = tokens->items[i].clause;
         bool ends = end == tokens->count || tokens->items[end].sentence;
         size_t from = starts ? i + 1 : i;
-        if (end >= from + 2 && !(starts && ends)) mark_name(tokens, from, end);
+        capitals -= starts && tokens->items[i].capital; /* "I'll" has one */
+        if (capitals >= 2 && !(starts && ends)) mark_name(tokens, from, end);
         i = MAX(end, i + 1);
     }
 }

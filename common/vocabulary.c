@@ -12,7 +12,7 @@ struct word {
     char *text;
     size_t len;
     word_sets in, not_in;
-    uint32_t meant; /* another way to write the word of that number; 0: itself */
+    uint32_t meant[SPELLING_WORDS_MAX]; /* the words it is another way to write; none: itself */
     bool trigger;
 };
 
@@ -92,12 +92,6 @@ static void grow_slots(struct vocabulary *vocabulary)
     }
 }
 
-static uint32_t meant_by(const struct vocabulary *vocabulary, uint32_t number)
-{
-    uint32_t meant = number ? vocabulary->words[number - 1].meant : 0;
-    return meant ? meant : number;
-}
-
 uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice text, bool trigger)
 {
     assert(text.len);
@@ -110,20 +104,33 @@ uint32_t vocabulary_add(struct vocabulary *vocabulary, struct slice text, bool t
             (struct word){.text = xstrndup(text.ptr, text.len), .len = text.len};
         *slot = (uint32_t)++vocabulary->count;
     }
-    uint32_t number = meant_by(vocabulary, *slot);
-    vocabulary->words[number - 1].trigger |= trigger;
-    return number;
+    vocabulary->words[*slot - 1].trigger |= trigger;
+    return *slot;
 }
 
-bool vocabulary_add_spelling(struct vocabulary *vocabulary, struct slice word,
+void vocabulary_make_trigger(struct vocabulary *vocabulary, uint32_t number)
+{
+    vocabulary->words[number - 1].trigger = true;
+}
+
+bool vocabulary_add_spelling(struct vocabulary *vocabulary, const uint32_t *meant, size_t count,
                              struct slice spelling)
 {
     size_t known = vocabulary->count;
-    uint32_t meant = vocabulary_add(vocabulary, word, false);
-    known += vocabulary->count > known;
     uint32_t number = vocabulary_add(vocabulary, spelling, false);
-    vocabulary->words[number - 1].meant = meant;
+    assert(count <= SPELLING_WORDS_MAX);
+    memcpy(vocabulary->words[number - 1].meant, meant, count * sizeof *meant);
     return vocabulary->count > known;
+}
+
+size_t vocabulary_meant(const struct vocabulary *vocabulary, uint32_t number, uint32_t *meant)
+{
+    const uint32_t *words = number ? vocabulary->words[number - 1].meant : NULL;
+    size_t count = 0;
+    if (!words || !words[0]) return meant[0] = number, 1;
+    while (count < SPELLING_WORDS_MAX && words[count]) count++;
+    memcpy(meant, words, count * sizeof *meant);
+    return count;
 }
 
 static void add_shape(struct vocabulary *vocabulary, struct shape shape)
@@ -173,14 +180,14 @@ static bool squeeze(struct slice word, size_t keep, char *out, size_t *len)
 uint32_t vocabulary_find(const struct vocabulary *vocabulary, struct slice word)
 {
     uint32_t number = *slot_of(vocabulary, word);
-    if (number || word.len > WORD_LENGTH_MAX) return meant_by(vocabulary, number);
+    if (number || word.len > WORD_LENGTH_MAX) return number;
     char text[WORD_LENGTH_MAX];
     size_t len;
     for (size_t keep = 1; keep <= 2 && !number; keep++) {
         if (!squeeze(word, keep, text, &len)) return 0;
         number = *slot_of(vocabulary, (struct slice){text, len});
     }
-    return meant_by(vocabulary, number);
+    return number;
 }
 
 enum edit { EDIT_NONE, EDIT_SWAP, EDIT_LETTER };
