@@ -51,7 +51,8 @@ void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_
 
 /* --- a job --- */
 enum kind job_kind(const struct job *job);
-unsigned job_stage(const struct job *job); /* position in the itinerary, from 0 */
+unsigned job_stage(const struct job *job);   /* position in the itinerary, from 0 */
+uint64_t job_attempt(const struct job *job); /* rises with every delivery, from 1 */
 struct slice job_frame(const struct job *job, enum job_frame frame);
 const char *job_trace(const struct job *job);    /* the request id */
 struct slice job_op(const struct job *job);      /* operation id; empty unless the kind writes */

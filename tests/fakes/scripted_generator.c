@@ -105,8 +105,9 @@ static void note(const struct performance *performance, const char *event)
 {
     char line[256];
     if (log_fd < 0) return;
-    int len = snprintf(line, sizeof(line), "%s %ju %d %s %ju\n", event, (uintmax_t)clock_ns(),
-                       (int)getpid(), job_trace(performance->job), (uintmax_t)performance->given);
+    int len = snprintf(line, sizeof(line), "%s %ju %d %ju %s %ju\n", event, (uintmax_t)clock_ns(),
+                       (int)getpid(), (uintmax_t)job_attempt(performance->job),
+                       job_trace(performance->job), (uintmax_t)performance->given);
     if (write(log_fd, line, MIN((size_t)len, sizeof(line) - 1)) < 0) abort();
 }
 
