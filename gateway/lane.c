@@ -82,7 +82,7 @@ static bool lane_is_full(const struct lanes *lanes, enum pool pool,
 
 static err_t admission(const struct lanes *lanes, const struct lane_job_spec *spec, uint64_t now_us)
 {
-    if (lanes->draining && !spec->record) return ERR_DRAINING;
+    if (lanes->closed || (lanes->draining && !spec->record)) return ERR_DRAINING;
     for (const char *stage = spec->stages; *stage; stage++) {
         enum pool pool = pool_of_stage(*stage);
         const struct lane *lane = &lanes->lane[pool];
@@ -500,6 +500,13 @@ static void on_tick(struct lanes *lanes, uint64_t now_us)
     }
 }
 
+static void on_close(struct lanes *lanes, uint64_t now_us)
+{
+    lanes->closed = true;
+    for (struct lane_job *job = lanes->all; job; job = job->all_next)
+        if (job->state != JOB_ENDED) job_end(lanes, job, ERR_DRAINING, true, now_us);
+}
+
 /* --- the step --- */
 
 static void on_lost(struct lanes *lanes, const struct lane_event *event, uint64_t now_us)
@@ -525,6 +532,7 @@ err_t lane_step(struct lanes *lanes, const struct lane_event *event, uint64_t no
     case EVENT_LOST: on_lost(lanes, event, now_us); break;
     case EVENT_TICK: on_tick(lanes, now_us); break;
     case EVENT_DRAIN: lanes->draining = true; break;
+    case EVENT_CLOSE: on_close(lanes, now_us); break;
     }
     return OK;
 }

@@ -89,7 +89,8 @@ enum lane_event_type {
     EVENT_GARBAGE, /* pool, session: it sent what cannot be decoded */
     EVENT_LOST,    /* pool, session: its connection is gone */
     EVENT_TICK,
-    EVENT_DRAIN, /* admit nothing more */
+    EVENT_DRAIN, /* admit nothing more but records */
+    EVENT_CLOSE, /* admit nothing at all; every job ends with ERR_DRAINING */
 };
 
 struct lane_event {

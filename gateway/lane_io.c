@@ -485,6 +485,7 @@ void lane_io_destroy(struct lane_io **at)
     struct lane_io *io = *at;
     *at = NULL;
     if (!io) return;
+    step(io, &(struct lane_event){.type = EVENT_CLOSE});
     for (int pool = 0; pool < POOL_COUNT; pool++) close_router(&io->router[pool]);
     zmq_watch_destroy(&io->token_watch);
     if (io->tokens) zmq_close(io->tokens);

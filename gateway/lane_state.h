@@ -95,7 +95,7 @@ struct lanes {
     size_t bucket_count;
     uint64_t epoch;
     uint64_t tick_us;
-    bool draining;
+    bool draining, closed;
     struct lane_action *actions;
     size_t action_count, action_capacity;
 };

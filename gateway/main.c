@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/language.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/directory.h"
@@ -141,6 +142,7 @@ int main(int argc, char **argv)
     metric_set(METRIC_START_TIME, (double)clock_wall_ms() / 1e3, NULL, NULL);
     gateway.base = event_base_new();
     signals_setup();
+    (void)language_at(0); /* the language files are read now, not with the first question */
     err_t error = parts_setup();
     if (!error) {
         log_info("ready http=%s:%u lanes=%s:%u version=" MILLRACE_VERSION, settings.http_address,

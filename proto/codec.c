@@ -7,6 +7,8 @@
 #include "common/text.h"
 #include "proto/frame_check.h"
 
+#define LIST_BYTES_MAX \
+    (UINT64_C(256) << 20) /* of a decoded list: a small frame may claim a long one */
 #define HEADER_ELEMENTS 4 /* version, type, job, attempt */
 
 static const struct {
@@ -136,6 +138,7 @@ static bool read_list(const msgpack_object *in, const struct record_type *type, 
                       struct list *list)
 {
     if (in->type != MSGPACK_OBJECT_ARRAY) return false;
+    if (in->via.array.size > LIST_BYTES_MAX / type->size) return false;
     if (!in->via.array.size) return true;
     list->items = arena_alloc(arena, in->via.array.size * type->size);
     list->count = in->via.array.size;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/language.h"
 #include "common/log.h"
 #include "workers/worker_state.h"
 
@@ -235,6 +236,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     worker.zmq = zmq_ctx_new();
     worker.serves = xstrdup("");
     make_boot_id(&worker);
+    (void)language_at(0); /* the language files are read now, not with the first question */
     watch_signals(&worker);
     start_tick(&worker);
     if (pool->open(&worker, &worker.pool_context)) return 1;

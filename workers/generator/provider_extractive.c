@@ -21,7 +21,6 @@ struct writing {
 static err_t extractive_open(struct worker *worker, void **context)
 {
     (void)worker;
-    language_at(0); /* loads the languages now rather than in the first answer */
     *context = extractive_new();
     return OK;
 }
