@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/language.h"
 #include "proto/codec.h"
+#include "workers/retriever/followup.h"
 #include "workers/retriever/retriever.h"
 
 #define TOP_K_DEFAULT        8
@@ -16,6 +17,7 @@ struct search {
     struct retriever *retriever;
     struct job *job;
     struct chat_request request;
+    struct history history;
     struct embedding embedding;
     struct portfolio_wait wait;
     struct store_passages texts;
@@ -72,10 +74,12 @@ static const struct language *query_language(const struct search *search)
 
 static void find(struct search *search, const struct portfolio_view *view)
 {
+    const struct language *language = query_language(search);
     size_t top_k = search->request.top_k ? search->request.top_k : TOP_K_DEFAULT;
     struct resident_query query = {
-        .text = search->request.message,
-        .language = query_language(search),
+        .text = followup_query(language, search->request.message, &search->history,
+                               job_arena(search->job)),
+        .language = language,
         .vector = query_vector(search, view->embedder),
         .vector_weight = view->embedder ? view->embedder->vector_weight : 0,
         .top_k = MIN(top_k, TOP_K_MAX),
@@ -111,6 +115,9 @@ static err_t decode(struct search *search)
     struct arena *arena = job_arena(search->job);
     err_t error = record_decode(chat_request_type(), job_frame(search->job, JOB_REQUEST), arena,
                                 &search->request);
+    if (!error)
+        error = record_decode(history_type(), job_frame(search->job, JOB_HISTORY), arena,
+                              &search->history);
     if (error) return error;
     return record_decode(embedding_type(), job_frame(search->job, JOB_EMBEDDING), arena,
                          &search->embedding);
