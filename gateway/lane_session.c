@@ -100,17 +100,19 @@ static void session_remove(struct lanes *lanes, struct lane_session *session, ui
     session_free(session);
 }
 
-static bool was_accepted(const struct lane_job *job)
+/* Of a job whose worker is lost. One that was sent counts: a worker that dies of it at once takes
+ * its ACCEPT with it. */
+static bool may_have_begun(const struct lane_job *job)
 {
-    return job->state == JOB_RUNNING || job->state == JOB_COUNTED;
+    return job->state == JOB_SENT || job->state == JOB_RUNNING || job->state == JOB_COUNTED;
 }
 
-static size_t count_accepted(const struct lane_session *session)
+static size_t count_begun(const struct lane_session *session)
 {
-    size_t accepted = 0;
+    size_t begun = 0;
     for (const struct lane_job *job = session->jobs.first; job; job = job->next)
-        accepted += was_accepted(job);
-    return accepted;
+        begun += may_have_begun(job);
+    return begun;
 }
 
 static void count_death(struct lane_job *job, uint64_t boot, size_t together)
@@ -133,7 +135,7 @@ static void job_lose(struct lanes *lanes, struct lane_job *job, bool death, size
         job_end(lanes, job, job->error, job->retryable, now_us);
         return;
     }
-    if (death && was_accepted(job)) count_death(job, job->session->boot, together);
+    if (death && may_have_begun(job)) count_death(job, job->session->boot, together);
     if (job->lone_deaths >= LONE_DEATHS_MAX)
         job_end(lanes, job, ERR_WORKER_DIED, true, now_us);
     else
@@ -143,7 +145,7 @@ static void job_lose(struct lanes *lanes, struct lane_job *job, bool death, size
 void session_end(struct lanes *lanes, struct lane_session *session, bool death, uint64_t now_us)
 {
     enum pool pool = session->pool;
-    size_t together = count_accepted(session);
+    size_t together = count_begun(session);
     lanes->lane[pool].counters.deaths += death;
     while (session->jobs.last) job_lose(lanes, session->jobs.last, death, together, now_us);
     session_remove(lanes, session, now_us);

@@ -374,6 +374,18 @@ static void lane_ends_a_job_that_kills_its_workers(void **state)
     assert_int_equal(ended_with(world), ERR_WORKER_DIED);
 }
 
+static void lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it(void **state)
+{
+    struct world *world = *state;
+    join(world, POOL_GENERATE, 1, "a", 1);
+    submit(world, "G");
+    lost(world, POOL_GENERATE, 1);
+    assert_null(action(world, ACTION_END, 0));
+    join(world, POOL_GENERATE, 2, "b", 1);
+    lost(world, POOL_GENERATE, 2);
+    assert_int_equal(ended_with(world), ERR_WORKER_DIED);
+}
+
 static void lane_takes_a_death_back_when_the_worker_returns(void **state)
 {
     struct world *world = *state;
@@ -565,6 +577,7 @@ int main(void)
         CASE(lane_takes_a_silent_worker_for_dead),
         CASE(lane_does_not_blame_others_for_its_own_pause),
         CASE(lane_ends_a_job_that_kills_its_workers),
+        CASE(lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it),
         CASE(lane_takes_a_death_back_when_the_worker_returns),
         CASE(lane_hands_back_failed_jobs_after_a_pause),
         CASE(lane_cancels_a_running_job_and_hears_its_usage),
