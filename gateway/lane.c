@@ -332,6 +332,7 @@ static void on_session_message(struct lanes *lanes, struct lane_session *session
 {
     const struct message *message = event->message;
     session->heard_us = now_us;
+    session->asked_us = 0;
     switch (message->type) {
     case MESSAGE_CREDIT: on_credit(lanes, session, &message->credit, now_us); break;
     case MESSAGE_ACCEPT:

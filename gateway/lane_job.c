@@ -255,6 +255,7 @@ void job_send(struct lanes *lanes, struct lane_job *job, struct lane_session *se
     enum pool pool = job_pool(job);
     job->session = session;
     session->used++;
+    if (!session->asked_us) session->asked_us = now_us;
     job->as_suspect = job_is_suspect(job);
     session->suspects += job->as_suspect;
     job->queue_us[pool] += now_us - job->since_us;

@@ -2,7 +2,8 @@
 
 #include "gateway/lane_state.h"
 
-#define SHARE_US 2000 /* how often a queue's length is told while it waits */
+#define SHARE_US  2000  /* how often a queue's length is told while it waits */
+#define SILENT_US 30000 /* a worker that owes an ACCEPT for so long may be standing still */
 
 /* --- small things --- */
 
@@ -223,24 +224,28 @@ static bool suspect_fits(const struct lane_job *job, const struct lane_session *
     return !job_is_suspect(job) || session->suspects < MAX(job->lost_together / 2, (size_t)1);
 }
 
-/* How well a worker suits a job; the highest wins. A free slot before a standby credit, another
- * worker than the one it came from, then by rendezvous hashing for a job with an affinity, else by
- * free credit. */
-static uint64_t fitness(const struct lane_job *job, const struct lane_session *session)
+/* How well a worker suits a job; the highest wins. A free slot before a standby credit, one that
+ * answers before one that may be standing still, another worker than the one it came from, then by
+ * rendezvous hashing for a job with an affinity, else by free credit. */
+static uint64_t fitness(const struct lane_job *job, const struct lane_session *session,
+                        uint64_t now_us)
 {
     bool free_slot = session->jobs.count < session->slots;
+    bool answers = !session->asked_us || now_us - session->asked_us < SILENT_US;
     bool other = session->boot != job->avoid;
     uint64_t rest = job->affinity ? mix(job->affinity ^ session->boot) : session_credits(session);
-    return (uint64_t)free_slot << 63 | (uint64_t)other << 62 | (rest & (UINT64_MAX >> 2));
+    return (uint64_t)free_slot << 63 | (uint64_t)answers << 62 | (uint64_t)other << 61 |
+           (rest & (UINT64_MAX >> 3));
 }
 
-static struct lane_session *session_for(const struct lane *lane, const struct lane_job *job)
+static struct lane_session *session_for(const struct lane *lane, const struct lane_job *job,
+                                        uint64_t now_us)
 {
     struct lane_session *best = NULL;
     for (size_t i = 0; i < lane->session_count; i++) {
         struct lane_session *session = lane->sessions[i];
         if (!session_takes_jobs(session) || !suspect_fits(job, session)) continue;
-        if (!best || fitness(job, session) > fitness(job, best)) best = session;
+        if (!best || fitness(job, session, now_us) > fitness(job, best, now_us)) best = session;
     }
     return best;
 }
@@ -257,7 +262,7 @@ static void list_dispatch(struct lanes *lanes, struct lane *lane, struct job_lis
 {
     struct lane_job *job = list->first, *next;
     for (; job && lane_has_credit(lane); job = next) {
-        struct lane_session *session = session_for(lane, job);
+        struct lane_session *session = session_for(lane, job, now_us);
         next = job->next;
         if (session) job_send(lanes, job, session, now_us);
     }

@@ -69,6 +69,7 @@ struct lane_session {
     bool shared;          /* others want this worker's slots as well */
     uint64_t told_queued; /* with the last PULSE */
     uint64_t heard_us, pulse_us;
+    uint64_t asked_us; /* the first JOB sent since its last word; 0: it owes no answer */
     uint64_t progress;
     size_t suspects;
     struct job_list jobs;

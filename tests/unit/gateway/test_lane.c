@@ -540,6 +540,24 @@ static void lane_ends_a_job_at_its_deadline(void **state)
     assert_int_equal(ended_with(world), ERR_LANE_TIMEOUT);
 }
 
+static void lane_passes_over_a_worker_that_owes_an_answer(void **state)
+{
+    static const struct {
+        unsigned after_ms;
+        bool answered; /* by worker 1, before */
+        uint64_t to;
+    } jobs[] = {{0, false, 1}, {10, false, 1}, {30, false, 2}, {0, true, 1}};
+    struct world *world = *state;
+    join(world, POOL_GENERATE, 1, "a", 4);
+    join(world, POOL_GENERATE, 2, "b", 1);
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+        world->now += jobs[i].after_ms * MS;
+        if (jobs[i].answered) accept(world, POOL_GENERATE, 1, 1, 1);
+        submit(world, "G");
+        assert_int_equal(sent(world, MESSAGE_JOB)->session, jobs[i].to);
+    }
+}
+
 static void lane_prefers_the_same_retriever_for_the_same_portfolio(void **state)
 {
     struct world *world = *state;
@@ -591,6 +609,7 @@ int main(void)
         CASE(lane_takes_back_what_a_draining_worker_has_not_begun),
         CASE(lane_resets_a_worker_that_sends_garbage),
         CASE(lane_ends_a_job_at_its_deadline),
+        CASE(lane_passes_over_a_worker_that_owes_an_answer),
         CASE(lane_prefers_the_same_retriever_for_the_same_portfolio),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
