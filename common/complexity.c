@@ -49,6 +49,7 @@ static const struct {
 struct sentence {
     struct pattern_word *words;
     size_t count;
+    struct pattern_summary summary; /* of the whole sentence, also when words were taken off */
     bool question;
 };
 
@@ -87,7 +88,8 @@ static size_t longest_match(const struct pattern_list *list, const struct senten
 {
     size_t longest = 0, end;
     for (size_t i = 0; i < list->count; i++)
-        if (pattern_match(list->items[i], sentence->words, sentence->count, at, &end))
+        if (pattern_may_match(list->items[i], &sentence->summary) &&
+            pattern_match(list->items[i], sentence->words, sentence->count, at, &end))
             longest = MAX(longest, end - at);
     return longest;
 }
@@ -95,10 +97,12 @@ static size_t longest_match(const struct pattern_list *list, const struct senten
 static bool matches(const struct pattern_list *list, const struct sentence *sentence)
 {
     size_t end;
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
+        if (!pattern_may_match(list->items[i], &sentence->summary)) continue;
         for (size_t at = 0; at < sentence->count; at++)
             if (pattern_match(list->items[i], sentence->words, sentence->count, at, &end))
                 return true;
+    }
     return false;
 }
 
@@ -200,6 +204,14 @@ static void judge_sentence(const struct language *language, struct sentence sent
     *counts = MAX(*counts, level);
 }
 
+/* Clauses start at some words and behind others, too: messages often lack their commas. */
+static void start_clauses(const struct language *language, struct pattern_word *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        words[i].clause |= (words[i].sets & language->starting) ||
+                           (i > 0 && words[i - 1].sets & language->parting);
+}
+
 static struct verdict judge(const struct language *language, struct slice text)
 {
     struct pattern_word words[TOKENS_MAX * SPELLING_WORDS_MAX];
@@ -210,7 +222,9 @@ static struct verdict judge(const struct language *language, struct slice text)
         const struct token *token = &tokens.items[i];
         count += see_words(language, token, words + count);
         if (i + 1 < tokens.count && !token[1].sentence) continue;
-        judge_sentence(language, (struct sentence){words, count, token->question}, &verdict);
+        start_clauses(language, words, count);
+        struct sentence sentence = {words, count, pattern_summary(words, count), token->question};
+        judge_sentence(language, sentence, &verdict);
         count = 0;
     }
     tokens_free(&tokens);

@@ -223,6 +223,8 @@ struct language *language_parse(const char *code, const char *text)
     language->negation = set_bit(language, "negation");
     language->typical = set_bit(language, "typical");
     language->capital = set_bit(language, "capital");
+    language->starting = set_bit(language, "starting");
+    language->parting = set_bit(language, "parting");
     language->social = set_bit(language, "social") | set_bit(language, "chatter") |
                        set_bit(language, "praise") | language->stop;
     if (language->name && language->stemmer) return language;

@@ -39,8 +39,8 @@ struct language {
     const char *code;
     char *name, *stemmer;
     struct vocabulary *vocabulary;
-    word_sets stop, negation, typical, capital,
-        social; /* the sets that the code itself asks about */
+    /* The sets that the code itself asks about. */
+    word_sets stop, negation, typical, capital, social, starting, parting;
     uint32_t *letters;
     size_t letter_count, letter_capacity;
     struct pattern_list patterns[PATTERN_LIST_COUNT];

@@ -12,12 +12,18 @@ struct element {
     unsigned choice_count;
     uint32_t *choices; /* word numbers */
     word_sets sets;
+    uint64_t bits; /* of the choices, as in the summary */
 };
 
 struct pattern {
     size_t count;
     struct element elements[ELEMENTS_MAX];
 };
+
+static uint64_t bit_of(uint32_t number)
+{
+    return number ? 1ULL << (number % 64) : 0;
+}
 
 /* Takes what stands before the next `separator` off the front of *text. */
 static struct slice take_part(struct slice *text, char separator)
@@ -57,6 +63,7 @@ static bool parse_choices(struct slice text, struct vocabulary *vocabulary, stru
     }
     element->choices = xcalloc(element->choice_count, sizeof *numbers);
     memcpy(element->choices, numbers, element->choice_count * sizeof *numbers);
+    for (unsigned i = 0; i < element->choice_count; i++) element->bits |= bit_of(numbers[i]);
     return true;
 }
 
@@ -94,6 +101,26 @@ struct pattern *pattern_new(struct slice line, struct vocabulary *vocabulary)
             return pattern_destroy(pattern), NULL;
     }
     return pattern;
+}
+
+struct pattern_summary pattern_summary(const struct pattern_word *words, size_t count)
+{
+    struct pattern_summary summary = {0};
+    for (size_t i = 0; i < count; i++) {
+        summary.numbers |= bit_of(words[i].number);
+        summary.sets |= words[i].sets;
+    }
+    return summary;
+}
+
+bool pattern_may_match(const struct pattern *pattern, const struct pattern_summary *summary)
+{
+    for (size_t i = 0; i < pattern->count; i++) {
+        const struct element *element = &pattern->elements[i];
+        if (element->kind != ONE_OF || element->optional || element->or_end) continue;
+        if (!(element->bits & summary->numbers) && !(element->sets & summary->sets)) return false;
+    }
+    return true;
 }
 
 static bool is_one_of(const struct element *element, const struct pattern_word *word)

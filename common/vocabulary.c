@@ -23,6 +23,11 @@ struct shape {
     word_sets in, not_in;
 };
 
+struct trigger {
+    uint32_t number;
+    uint32_t letters; /* see letters_of() */
+};
+
 struct vocabulary {
     struct word *words; /* number 1 is words[0] */
     size_t count, capacity;
@@ -32,7 +37,7 @@ struct vocabulary {
     size_t shape_count, shape_capacity;
     char *sets[VOCABULARY_SETS_MAX];
     unsigned set_count;
-    uint32_t *triggers; /* made by vocabulary_seal(): word numbers, in order of the first letter */
+    struct trigger *triggers; /* made by vocabulary_seal(), in order of the first letter */
     size_t trigger_count;
     uint32_t first_trigger[UCHAR_MAX + 2]; /* by first letter: where its triggers begin */
 };
@@ -217,18 +222,34 @@ static enum edit compare_typo(struct slice typo, const struct word *word)
     return common == 0 || ending || word->len < length_min ? EDIT_NONE : edit;
 }
 
+/* A bit for each letter, some shared: one edit changes two of them at most. */
+static uint32_t letters_of(struct slice word)
+{
+    uint32_t letters = 0;
+    for (size_t i = 0; i < word.len; i++) letters |= 1u << (word.ptr[i] & 31);
+    return letters;
+}
+
+static bool has_more_than_two(uint32_t bits)
+{
+    bits &= bits - 1; /* each takes one off */
+    return (bits & (bits - 1)) != 0;
+}
+
 /* Looks among the triggers with one first letter. */
 static enum edit find_trigger(const struct vocabulary *vocabulary, struct slice typo,
                               unsigned char letter, uint32_t *found)
 {
     enum edit best = EDIT_NONE;
+    uint32_t letters = letters_of(typo);
     for (uint32_t i = vocabulary->first_trigger[letter];
          i < vocabulary->first_trigger[letter + 1] && best != EDIT_SWAP; i++) {
-        uint32_t number = vocabulary->triggers[i];
-        enum edit edit = compare_typo(typo, &vocabulary->words[number - 1]);
+        const struct trigger *trigger = &vocabulary->triggers[i];
+        if (has_more_than_two(trigger->letters ^ letters)) continue;
+        enum edit edit = compare_typo(typo, &vocabulary->words[trigger->number - 1]);
         if (edit == EDIT_NONE || edit == best) continue;
         best = edit;
-        *found = number;
+        *found = trigger->number;
     }
     return best;
 }
@@ -282,7 +303,9 @@ static void index_triggers(struct vocabulary *vocabulary)
         vocabulary->first_trigger[letter] = (uint32_t)vocabulary->trigger_count;
         for (uint32_t i = 0; i < vocabulary->count; i++)
             if (is_mendable(&vocabulary->words[i], (unsigned char)letter))
-                vocabulary->triggers[vocabulary->trigger_count++] = i + 1;
+                vocabulary->triggers[vocabulary->trigger_count++] =
+                    (struct trigger){i + 1, letters_of((struct slice){vocabulary->words[i].text,
+                                                                      vocabulary->words[i].len})};
     }
     vocabulary->first_trigger[UCHAR_MAX + 1] = (uint32_t)vocabulary->trigger_count;
 }

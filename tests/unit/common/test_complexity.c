@@ -101,6 +101,39 @@ static void trivial_messages_tell_which_phrase_answers_them(void **state)
     }
 }
 
+/* A paste of thousands of characters that asks nothing, and a question at one end of it. */
+static void a_long_paste_is_judged_by_the_question_at_either_end(void **state)
+{
+    static const struct {
+        const char *code, *question, *want;
+    } table[] = {
+        {"en", "Who wrote this?", "simple"},
+        {"en", "How do I restart it?", "medium"},
+        {"en", "Why does it fail at night?", "complex"},
+        {"en", "List all the errors in it.", "comprehensive"},
+        {"es", "¿Quién escribió esto?", "simple"},
+        {"es", "¿Cómo lo reinicio?", "medium"},
+        {"es", "¿Por qué falla por la noche?", "complex"},
+        {"es", "Lista todos los errores.", "comprehensive"},
+    };
+    static const char *const lines[] = {
+        "The pump was checked by the night shift, pressure normal. ",
+        "El turno de noche revisó la bomba, presión normal. "};
+    char text[8192];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table) * 2; i++) {
+        const char *question = table[i / 2].question;
+        size_t len = i % 2 ? (size_t)sprintf(text, "%s ", question) : 0;
+        while (len < 7000) len += (size_t)sprintf(text + len, "%s", lines[i / 2 >= 4]);
+        if (i % 2 == 0) len += (size_t)sprintf(text + len, "%s", question);
+        struct slice message = {text, len};
+        const struct language *language = language_detect(message, NULL);
+        assert_string_equal(language_code(language), table[i / 2].code);
+        assert_string_equal(complexity_profile(complexity_classify(language, message))->name,
+                            table[i / 2].want);
+    }
+}
+
 /* Words, marks and bytes thrown together. */
 static void any_text_gets_a_level_quickly(void **state)
 {
@@ -129,6 +162,7 @@ int main(void)
         cmocka_unit_test(labelled_messages_get_their_level_and_language),
         cmocka_unit_test(levels_have_the_passages_and_budgets_of_the_design),
         cmocka_unit_test(trivial_messages_tell_which_phrase_answers_them),
+        cmocka_unit_test(a_long_paste_is_judged_by_the_question_at_either_end),
         cmocka_unit_test(any_text_gets_a_level_quickly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
