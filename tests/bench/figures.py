@@ -108,7 +108,8 @@ def path(bench):
     for name, results, stages, own_us in (("full path", full, 3, 600), ("trivial path", trivial, 1, 250)):
         rows.append(Row(f"first token, {name}, p50", "µs", [r["first_p50_us"] for r in results],
                         [stages * r + own_us for r in round_trip],
-                        floor_name="R", floors=round_trip, notes=faults(results)))
+                        floor_name="R", floors=round_trip,
+                        notes=faults(results) + [others_note(results)]))
         rows.append(Row(f"first token, {name}, p99", "µs", [r["first_p99_us"] for r in results],
                         floor_name="R", floors=round_trip))
         rows.append(Row(f"whole stream, recorded, {name}, p50", "µs",
@@ -123,8 +124,8 @@ def path(bench):
 
 
 def measure_path(bench, system, one):
-    return (bench.program("bench_floor", 10000), bench.load(system, "closed", *one),
-            bench.load(system, "closed", "--count", 400, greeting=True),
+    return (bench.program("bench_floor", 10000), load_with_cpu(bench, system, *one),
+            load_with_cpu(bench, system, "--count", 400, greeting=True),
             bench.program("bench_lanes", 1))
 
 
@@ -151,9 +152,14 @@ def throughput(bench):
     return rows
 
 
+def others_note(results):
+    share = statistics.median(r["others"] for r in results)
+    return f"other processes took {share:.1f} of {os.cpu_count()} cores meanwhile"
+
+
 def throughput_notes(results, sync):
     unrecorded = sum(r["answers"] - r["recorded"] for r in results)
-    notes = faults(results)
+    notes = faults(results) + [others_note(results)]
     if unrecorded:
         notes.append(f"{unrecorded} answers were not recorded")
     notes += [cpu_note(results, name) for name in results[0]["cpu"]]
@@ -176,14 +182,17 @@ def measure_throughput(bench, system, common):
                                     "/healthz", greeting=True)
 
 
-def load_with_cpu(bench, system, *arguments):
-    start, before, children = time.monotonic(), system.cpu_s(), os.times()
-    result = bench.load(system, "closed", *arguments)
+def load_with_cpu(bench, system, *arguments, **named):
+    before, children, machine = system.cpu_s(), os.times(), system.machine_s()
+    start = time.monotonic()
+    result = bench.load(system, "closed", *arguments, **named)
     after, now = system.cpu_s(), os.times()
     result["wall_s"] = time.monotonic() - start
     result["cpu"] = {name: [a - b for a, b in zip(after[name], before[name])] for name in after}
     result["cpu"]["load client"] = [now.children_user - children.children_user,
                                     now.children_system - children.children_system]
+    ours = sum(sum(used) for used in result["cpu"].values())
+    result["others"] = max(0, system.machine_s() - machine - ours) / result["wall_s"]
     return result
 
 

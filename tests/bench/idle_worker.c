@@ -2,9 +2,7 @@
  * job on as it is, generate answers with one word.
  *
  *     bench_idle_worker embed|retrieve|generate [flags of that pool] */
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 
 #include "workers/worker.h"
 
@@ -40,6 +38,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_idle_worker embed|retrieve|generate [flag]...\n");
         return 2;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive the benchmark */
     return worker_main(&pools[pool], argc - 1, argv + 1);
 }

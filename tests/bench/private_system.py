@@ -90,6 +90,12 @@ class PrivateSystem(System):
         """Seconds of CPU so far, user and system, by process."""
         return {name: self.stat(name) for name in self.processes}
 
+    @staticmethod
+    def machine_s():
+        """Seconds of CPU that all processes of this machine have had so far, and what its host took."""
+        fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        return sum(int(f) for i, f in enumerate(fields) if i not in (3, 4)) / TICKS  # idle, waiting
+
     def stat(self, name):
         text = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text()
         fields = text.rsplit(")", 1)[1].split()
