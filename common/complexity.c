@@ -43,7 +43,7 @@ static const struct {
 } openers[] = {
     {PATTERNS_GOODBYE, "goodbye", true, 3},        {PATTERNS_THANKS, "thanks", true, 7},
     {PATTERNS_SMALL_TALK, "small_talk", false, 3}, {PATTERNS_GREETING, "greeting", false, 2},
-    {PATTERNS_POLITENESS, NULL, true, 0},          {PATTERNS_REQUEST, NULL, true, 0},
+    {PATTERNS_POLITENESS, NULL, true, 0},          {PATTERNS_REQUEST, NULL, false, 0},
 };
 
 struct sentence {

@@ -75,7 +75,7 @@ static void add_word(struct tokens *tokens, struct slice raw, const struct gap *
         .word = {NULL, tokens->folded.len - start}, /* the buffer may move: see set_words() */
         .sentence = gap->sentence || first,
         .clause = gap->sentence || gap->clause || first,
-        .capital = is_capital(raw) && !is_all_capitals(raw),
+        .capital = raw.len > 1 && is_capital(raw) && !is_all_capitals(raw),
         .attached = !first && gap->width == 1 && (gap->last == '\'' || gap->last == 0x2019),
         .name = gap->last == '@' || gap->last == '#',
     };
