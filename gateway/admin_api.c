@@ -6,7 +6,7 @@
 
 #include "gateway/admin_input.h"
 #include "gateway/directory.h"
-#include "gateway/ids.h"
+#include "common/ids.h"
 #include "gateway/routes.h"
 #include "proto/codec.h"
 

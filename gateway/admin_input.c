@@ -53,21 +53,6 @@ static err_t check_texts(const struct text_rule *rules, size_t count, const void
     return OK;
 }
 
-static size_t field_size(enum field_type type)
-{
-    switch (type) {
-    case FIELD_BOOL: return sizeof(bool);
-    case FIELD_U64: return sizeof(uint64_t);
-    case FIELD_F64: return sizeof(double);
-    case FIELD_TEXT:
-    case FIELD_BYTES:
-    case FIELD_JSON: return sizeof(struct slice);
-    case FIELD_LIST: return sizeof(struct list);
-    case FIELD_RECORD: break;
-    }
-    return 0;
-}
-
 /* Members that only the store sets are not taken from a client. */
 static void ignore_members(const struct record_type *type, void *record, const char *const *names,
                            size_t count)
@@ -76,7 +61,7 @@ static void ignore_members(const struct record_type *type, void *record, const c
         for (size_t n = 0; n < count; n++) {
             if (strcmp(type->fields[i].name, names[n])) continue;
             *(uint64_t *)record &= ~(UINT64_C(1) << i);
-            memset((char *)record + type->fields[i].offset, 0, field_size(type->fields[i].type));
+            memset((char *)record + type->fields[i].offset, 0, field_size(&type->fields[i]));
         }
 }
 

@@ -7,7 +7,7 @@
 #include <sys/queue.h>
 
 #include "gateway/http_server.h"
-#include "gateway/ids.h"
+#include "common/ids.h"
 
 /* What a connection is doing; the sweep's limits depend on it. */
 enum conn_state {

@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/gateway.h"
-#include "gateway/ids.h"
+#include "common/ids.h"
 #include "proto/codec.h"
 
 #define INDEX_JOBS           4

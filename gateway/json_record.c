@@ -234,21 +234,6 @@ static bool is_hidden(const struct record_type *type, const struct field *field)
     return false;
 }
 
-static bool is_zero(const struct field *field, const void *at)
-{
-    switch (field->type) {
-    case FIELD_BOOL: return !*(const bool *)at;
-    case FIELD_U64: return !*(const uint64_t *)at;
-    case FIELD_F64: return *(const double *)at == 0;
-    case FIELD_TEXT:
-    case FIELD_BYTES:
-    case FIELD_JSON: return !((const struct slice *)at)->len;
-    case FIELD_RECORD: return false;
-    case FIELD_LIST: return !((const struct list *)at)->count;
-    }
-    return false;
-}
-
 static void write_raw(struct buffer *out, const struct slice *raw)
 {
     buffer_append_slice(out, raw->len ? *raw : SLICE("{}"));
@@ -281,7 +266,7 @@ void record_to_json(const struct record_type *type, const void *record, struct b
         buffer_append_char(out, '"');
         buffer_append(out, field->name, field->name_len);
         buffer_append_text(out, "\":");
-        if (field->nullable && is_zero(field, at))
+        if (field->nullable && field_is_zero(field, at))
             buffer_append_text(out, "null");
         else
             write_value(field, at, out);

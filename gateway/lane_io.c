@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "common/zmq_watch.h"
 #include "gateway/body_frames.h"
-#include "gateway/ids.h"
+#include "common/ids.h"
 #include "gateway/lane.h"
 #include "proto/codec.h"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "gateway/lane_state.h"
-#include "proto/copy.h"
+#include "proto/fields.h"
 
 #define STATE(name) (1u << JOB_##name)
 

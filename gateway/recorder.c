@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/http_server.h"
-#include "gateway/ids.h"
+#include "common/ids.h"
 #include "proto/codec.h"
 
 #define BACKOFF_MS_FIRST 50

@@ -41,27 +41,6 @@ static int buffer_write(void *data, const char *bytes, size_t len)
     return 0;
 }
 
-static bool field_is_zero(const struct field *field, const void *at)
-{
-    const struct record_type *nested;
-    switch (field->type) {
-    case FIELD_BOOL: return !*(const bool *)at;
-    case FIELD_U64: return !*(const uint64_t *)at;
-    case FIELD_F64: return *(const double *)at == 0;
-    case FIELD_TEXT:
-    case FIELD_BYTES:
-    case FIELD_JSON: return !((const struct slice *)at)->len;
-    case FIELD_LIST: return !((const struct list *)at)->count;
-    case FIELD_RECORD: break;
-    }
-    nested = field->record();
-    if (*(const uint64_t *)at) return false;
-    for (size_t i = 0; i < nested->count; i++)
-        if (!field_is_zero(&nested->fields[i], (const char *)at + nested->fields[i].offset))
-            return false;
-    return true;
-}
-
 static void pack_record(msgpack_packer *out, const struct record_type *type, const void *record);
 
 static void pack_list(msgpack_packer *out, const struct record_type *type, const struct list *list)

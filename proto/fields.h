@@ -16,7 +16,7 @@
 #ifndef MILLRACE_PROTO_FIELDS_H
 #define MILLRACE_PROTO_FIELDS_H
 
-#include "common/base.h"
+#include "common/arena.h"
 
 enum field_type {
     FIELD_BOOL,   /* bool */
@@ -52,6 +52,15 @@ struct record_type {
     size_t count; /* at most 64 */
     size_t size;
 };
+
+/* The bytes that a field takes in its struct. */
+size_t field_size(const struct field *field);
+/* True for 0, false, "", an empty list, and a record of nothing else with no bit set. */
+bool field_is_zero(const struct field *field, const void *at);
+/* Copies a record whole, texts and lists included, into the arena. `to` has room for type->size. */
+void record_copy(const struct record_type *type, const void *from, struct arena *arena, void *to);
+/* Puts the fields that are present in `from` into `into`, by reference: an update. */
+void record_merge(const struct record_type *type, void *into, const void *from);
 
 #define FIELD_C_BOOL  bool
 #define FIELD_C_U64   uint64_t

@@ -2,7 +2,8 @@
  *
  * E, R, G are the pools. A kind whose last stage is G ends in tokens and DONE; the others end in
  * ANSWER with one result frame (the record in the last column). Kinds that write carry an operation
- * id and are stored once however often they are delivered. */
+ * id and are stored once however often they are delivered; claim.renew needs none, since it says the
+ * same however often it is delivered. */
 #ifndef MILLRACE_PROTO_KINDS_H
 #define MILLRACE_PROTO_KINDS_H
 
@@ -24,6 +25,8 @@ enum pool pool_of_stage(char letter);
     K(SEARCH,           "search",           "ER",   false,  chat_request,  search_results) \
     K(INDEX,            "index",            "RER",  true,   select,        documents) \
     K(HISTORY,          "history",          "R",    false,  select,        history) \
+    K(CLAIM_TAKE,       "claim.take",       "R",    true,   claim_request, claimed) \
+    K(CLAIM_RENEW,      "claim.renew",      "R",    false,  renewal,       renewed) \
     K(RECORD,           "record",           "R",    true,   turn,          recorded) \
     K(CONVERSATION_GET, "conversation.get", "R",    false,  select,        conversation) \
     K(AGENT_GET,        "agent.get",        "R",    false,  select,        agent) \

@@ -195,10 +195,32 @@
     F(TEXT, written_by) \
     R(usage, usage) \
     L(citation, citations) \
-    F(JSON, timings_ms)
+    F(JSON, timings_ms) \
+    F(U64,  fence)               /* of the claim that it is committed under and frees; 0: none */
 #define RECORDED_FIELDS(F, N, R, L) \
     F(U64,  conversation_id) \
     F(U64,  message_id)
+/* A claim protects a turn from the question to its record: at most one lives for a conversation, and
+ * for a key that a client chose. Its fence is greater than that of every claim before it. */
+#define CLAIM_FIELDS(F, N, R, L)         F(U64, fence)
+#define CLAIM_REQUEST_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(U64,  conversation_id)     /* 0: a new one */ \
+    F(TEXT, key)                 /* the client's; empty: none */ \
+    F(TEXT, digest)              /* of what is asked: the same key with another is refused */ \
+    F(U64,  lease_ms)
+/* Either a claim and the history that it found, or what the key has led to before. */
+#define CLAIMED_FIELDS(F, N, R, L) \
+    F(U64,  fence)               /* 0: nothing was claimed */ \
+    F(BOOL, taken_over)          /* from a holder whose lease has run out */ \
+    R(history, history) \
+    F(U64,  message_id)          /* of the key's completed turn; 0: there is none */ \
+    L(turn, completed)           /* that turn, with its conversation */
+#define RENEWAL_FIELDS(F, N, R, L) \
+    F(U64,  lease_ms) \
+    L(claim, held) \
+    L(claim, released)           /* end without a turn */
+#define RENEWED_FIELDS(F, N, R, L)       L(claim, lost)
 /* An answer that a stage before the generator had ready. */
 #define READY_ANSWER_FIELDS(F, N, R, L) \
     F(TEXT, answer) \
@@ -213,15 +235,13 @@
     X(index_request, INDEX_REQUEST) X(select, SELECT) X(put_agent, PUT_AGENT) \
     X(put_portfolio, PUT_PORTFOLIO) X(put_documents, PUT_DOCUMENTS) X(agents, AGENTS) \
     X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
-    X(turn, TURN) X(recorded, RECORDED) X(ready_answer, READY_ANSWER)
+    X(turn, TURN) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \
+    X(claimed, CLAIMED) X(renewal, RENEWAL) X(renewed, RENEWED) X(ready_answer, READY_ANSWER)
 /* clang-format on */
 
 #define RECORD_DECLARE(name, NAME) RECORD_STRUCT(name, NAME##_FIELDS)
 RECORD_LIST(RECORD_DECLARE)
 #undef RECORD_DECLARE
 
-/* Copies the fields whose `present` bit is set in `from`, as an update means them; what they point at
- * is shared. */
-void record_merge(const struct record_type *type, void *into, const void *from);
 
 #endif

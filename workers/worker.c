@@ -3,10 +3,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/language.h"
 #include "common/log.h"
 #include "workers/worker_state.h"
@@ -182,13 +182,6 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
 /* --- the process --- */
 
-static void make_boot_id(struct worker *worker)
-{
-    uint64_t id;
-    while (getrandom(&id, sizeof(id), 0) != sizeof(id)) continue;
-    snprintf(worker->boot_id, sizeof(worker->boot_id), "%016llx", (unsigned long long)id);
-}
-
 static void watch_signals(struct worker *worker)
 {
     static const int signals[] = {SIGTERM, SIGINT};
@@ -235,7 +228,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     worker.base = event_base_new();
     worker.zmq = zmq_ctx_new();
     worker.serves = xstrdup("");
-    make_boot_id(&worker);
+    id_random(worker.boot_id, sizeof(worker.boot_id) - 1);
     (void)language_at(0); /* the language files are read now, not with the first question */
     watch_signals(&worker);
     start_tick(&worker);

@@ -8,7 +8,7 @@
 #include "common/arena.h"
 #include "common/zmq_watch.h"
 #include "proto/codec.h"
-#include "proto/copy.h"
+#include "proto/fields.h"
 #include "workers/credits.h"
 #include "workers/gateways.h"
 #include "workers/worker.h"

@@ -1,4 +1,4 @@
-#include "gateway/ids.h"
+#include "common/ids.h"
 
 #include <sys/random.h>
 

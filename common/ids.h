@@ -1,6 +1,6 @@
 /* Random names: of requests, of operations. */
-#ifndef MILLRACE_GATEWAY_IDS_H
-#define MILLRACE_GATEWAY_IDS_H
+#ifndef MILLRACE_COMMON_IDS_H
+#define MILLRACE_COMMON_IDS_H
 
 #include "common/base.h"
 
