@@ -30,9 +30,10 @@
     X(PORTFOLIO_NOT_FOUND,   "portfolio_not_found",   404, CLIENT,    "no such portfolio") \
     X(DOCUMENT_NOT_FOUND,    "document_not_found",    404, CLIENT,    "no such document") \
     X(CONVERSATION_NOT_FOUND,"conversation_not_found",404, CLIENT,    "no such conversation") \
-    X(CONVERSATION_BUSY,     "conversation_busy",     409, CLIENT,    "the conversation is answering another question") \
+    X(CONVERSATION_BUSY,     "conversation_busy",     409, LIMIT,     "the conversation is answering another question") \
     X(IDEMPOTENCY_IN_PROGRESS,"idempotency_in_progress",409, LIMIT,   "a request with this Idempotency-Key is in progress") \
     X(IDEMPOTENCY_MISMATCH,  "idempotency_mismatch",  422, CLIENT,    "this Idempotency-Key was used with another body") \
+    X(CLAIM_LOST,            "claim_lost",            409, CLIENT,    "a later request has taken this one's place") \
     X(KMS_KEY_MISSING,       "kms_key_missing",       409, CLIENT,    "storing a key needs AGENT_KMS_KEY") \
     X(METHOD_NOT_ALLOWED,    "method_not_allowed",    405, CLIENT,    "the route does not know this method") \
     X(UNSUPPORTED_MEDIA_TYPE,"unsupported_media_type",415, CLIENT,    "send JSON (application/json)") \

@@ -2,8 +2,8 @@
  *
  * E, R, G are the pools. A kind whose last stage is G ends in tokens and DONE; the others end in
  * ANSWER with one result frame (the record in the last column). Kinds that write carry an operation
- * id and are stored once however often they are delivered; claim.renew needs none, since it says the
- * same however often it is delivered. */
+ * id and are stored once however often they are delivered; claim.renew needs none, since it says
+ * the same however often it is delivered. */
 #ifndef MILLRACE_PROTO_KINDS_H
 #define MILLRACE_PROTO_KINDS_H
 

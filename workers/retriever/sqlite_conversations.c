@@ -18,8 +18,8 @@ static err_t conversation_make(struct work *work, const struct turn *turn, uint6
     return error;
 }
 
-static err_t conversation_check(struct work *work, struct slice tenant, uint64_t id,
-                                struct conversation *found)
+err_t conversation_check(struct work *work, struct slice tenant, uint64_t id,
+                         struct conversation *found)
 {
     struct rows rows = db_select(
         work->db, "SELECT agent_id, created_at FROM conversations WHERE id = ? AND tenant = ?",
@@ -61,17 +61,41 @@ static err_t turn_insert(struct work *work, const struct turn *turn, uint64_t co
     return error;
 }
 
+/* The turn of an earlier try makes room for that of this one, in the same conversation. */
+static err_t turn_remove(struct work *work, uint64_t turn_id, uint64_t *conversation_id)
+{
+    struct rows rows =
+        db_select(work->db, "SELECT conversation_id FROM turns WHERE id = ?", "i", turn_id);
+    if (rows_next(&rows)) *conversation_id = rows_u64(&rows, 0);
+    err_t error = rows_end(&rows);
+    return error ? error : db_run(work->db, "DELETE FROM turns WHERE id = ?", "i", turn_id);
+}
+
+/* Whether the turn may be recorded, and in which conversation (0: a new one). */
+static err_t turn_place(struct work *work, const struct turn *turn, uint64_t *conversation_id)
+{
+    uint64_t replaced = 0;
+    *conversation_id = turn->conversation_id;
+    err_t error = turn->fence ? claim_check(work, turn->fence, &replaced) : OK;
+    if (!error && replaced) error = turn_remove(work, replaced, conversation_id);
+    if (!error && *conversation_id)
+        error = conversation_check(work, turn->tenant, *conversation_id, NULL);
+    return error;
+}
+
 err_t turn_record(struct work *work, const void *request, void *result)
 {
     const struct turn *turn = request;
     struct recorded *recorded = result;
-    uint64_t id = turn->conversation_id;
-    err_t error =
-        id ? conversation_check(work, turn->tenant, id, NULL) : conversation_make(work, turn, &id);
+    uint64_t id;
+    err_t error = turn_place(work, turn, &id);
+    if (!error && !id) error = conversation_make(work, turn, &id);
     if (!error) error = turn_insert(work, turn, id);
+    if (error) return error;
+    uint64_t turn_id = db_last_id(work->db);
     recorded->conversation_id = id;
-    recorded->message_id = 2 * db_last_id(work->db);
-    return error;
+    recorded->message_id = 2 * turn_id;
+    return turn->fence ? claim_settle(work, turn->fence, turn_id) : OK;
 }
 
 /* --- reading --- */
@@ -175,20 +199,67 @@ static struct slice digest_of(struct work *work, const struct list *messages)
 
 /* A failed turn has no answer to go on from and is left out; a cancelled one was read as far as it
  * went. */
+err_t history_fill(struct work *work, uint64_t conversation_id, uint64_t replaced,
+                   struct history *history)
+{
+    size_t max = work->options->history_messages_max;
+    struct rows rows = db_select(work->db,
+                                 "SELECT " TURN_COLUMNS " FROM turns WHERE conversation_id = ?"
+                                 " AND status <> 'failed' AND id <> ? ORDER BY id DESC LIMIT ?",
+                                 "iii", conversation_id, replaced, (uint64_t)(max + 1) / 2);
+    err_t error = read_turns(work, &rows, max, &history->messages);
+    keep_words(&history->messages);
+    history->conversation_id = conversation_id;
+    history->digest = digest_of(work, &history->messages);
+    return error;
+}
+
 err_t history_read(struct work *work, const void *request, void *result)
 {
     const struct select *select = request;
-    struct history *history = result;
-    size_t max = work->options->history_messages_max;
     err_t error = conversation_check(work, select->tenant, select->id, NULL);
-    if (error) return error;
-    struct rows rows = db_select(work->db,
-                                 "SELECT " TURN_COLUMNS " FROM turns WHERE conversation_id = ?"
-                                 " AND status <> 'failed' ORDER BY id DESC LIMIT ?",
-                                 "ii", select->id, (uint64_t)(max + 1) / 2);
-    error = read_turns(work, &rows, max, &history->messages);
-    keep_words(&history->messages);
-    history->conversation_id = select->id;
-    history->digest = digest_of(work, &history->messages);
+    return error ? error : history_fill(work, select->id, 0, result);
+}
+
+/* --- a turn as it was recorded --- */
+
+static err_t read_turn(const struct rows *rows, struct arena *arena, struct turn *turn)
+{
+    struct ready_answer kept;
+    struct slice citations = arena_slice(arena, rows_blob(rows, 15));
+    *turn = (struct turn){
+        .conversation_id = rows_u64(rows, 0),
+        .agent_id = rows_u64(rows, 1),
+        .portfolio_id = rows_u64(rows, 2),
+        .question = rows_copy(rows, 3, arena),
+        .answer = rows_copy(rows, 4, arena),
+        .language = rows_copy(rows, 5, arena),
+        .complexity = rows_copy(rows, 6, arena),
+        .top_k = rows_u64(rows, 7),
+        .max_tokens = rows_u64(rows, 8),
+        .status = rows_copy(rows, 9, arena),
+        .cached = rows_copy(rows, 10, arena),
+        .finish_reason = rows_copy(rows, 11, arena),
+        .usage = {.prompt_tokens = rows_u64(rows, 12),
+                  .completion_tokens = rows_u64(rows, 13),
+                  .total_tokens = rows_u64(rows, 14)},
+        .timings_ms = rows_copy(rows, 16, arena),
+    };
+    err_t error = record_decode(ready_answer_type(), citations, arena, &kept);
+    turn->citations = kept.citations;
     return error;
+}
+
+err_t turn_load(struct work *work, uint64_t id, struct turn *turn)
+{
+    struct rows rows = db_select(
+        work->db,
+        "SELECT conversation_id, agent_id, portfolio_id, question, answer, language, complexity,"
+        " top_k, max_tokens, status, cached, finish_reason, prompt_tokens, completion_tokens,"
+        " total_tokens, citations, timings_ms FROM turns WHERE id = ?",
+        "i", id);
+    err_t error = ERR_CONVERSATION_NOT_FOUND;
+    if (rows_next(&rows)) error = read_turn(&rows, &work->arena, turn);
+    err_t end = rows_end(&rows);
+    return end ? end : error;
 }

@@ -300,7 +300,8 @@ static bool purge_wanted(struct sqlite_store *store)
     struct rows rows = db_select(&store->writing,
                                  "SELECT EXISTS (SELECT 1 FROM deleted_portfolios)"
                                  " OR (SELECT at FROM operations ORDER BY id LIMIT 1) < ?1"
-                                 " OR (SELECT at FROM changes ORDER BY seq LIMIT 1) < ?1",
+                                 " OR (SELECT at FROM changes ORDER BY seq LIMIT 1) < ?1"
+                                 " OR (SELECT at FROM claims ORDER BY fence LIMIT 1) < ?1",
                                  "i", old);
     bool wanted = rows_next(&rows) && rows_u64(&rows, 0);
     return !rows_end(&rows) && wanted;
@@ -321,6 +322,11 @@ static unsigned purge(void *context)
         error = purge_rows(store,
                            "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM"
                            " (SELECT seq FROM changes ORDER BY seq LIMIT ?)) AND at < ?",
+                           &more);
+    if (!error)
+        error = purge_rows(store,
+                           "DELETE FROM claims WHERE fence <= (SELECT max(fence) FROM"
+                           " (SELECT fence FROM claims ORDER BY fence LIMIT ?)) AND at < ?",
                            &more);
     if (!error) error = purge_portfolio(store, &more);
     error = commit(store, error);

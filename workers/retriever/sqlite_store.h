@@ -3,7 +3,8 @@
  *     store_sqlite.c          open, migrate, the table of operations
  *     sqlite_group.c          the helper's side: groups, bulk pieces, results remembered, purging
  *     sqlite_agents.c  sqlite_portfolios.c  sqlite_documents.c  sqlite_conversations.c
- *     sqlite_index.c          the operations themselves
+ *     sqlite_claims.c  sqlite_index.c
+ *                             the operations themselves
  *     sqlite_refresh.c        portfolios into memory
  *     sqlite_passages.c       texts of hits
  *     sqlite_watch.c          what other processes changed */
@@ -69,7 +70,9 @@ operation_run agent_read, agent_list, agent_create, agent_update, agent_delete;
 operation_run portfolio_read, portfolio_list, portfolio_create, portfolio_update, portfolio_delete;
 operation_run document_read, document_list, document_delete;
 operation_run history_read, conversation_read, turn_record;
+operation_run claim_take, claim_renew;
 operation_run index_lease, index_store;
+err_t claim_finish(struct work *work);   /* adds history or answer to a claim */
 err_t index_passages(struct work *work); /* finishes a lease */
 
 /* --- what operations share --- */
@@ -86,6 +89,19 @@ err_t operation_remember(struct work *work, uint64_t part, struct slice result) 
 /* Writes down that something has a new version and which chunks it touched (0, 0: none). */
 err_t change_log(struct work *work, const char *kind, uint64_t id, uint64_t version,
                  uint64_t first_chunk, uint64_t last_chunk) MUST_USE;
+/* OK if the tenant has that conversation, whose head is then told unless `found` is NULL. */
+err_t conversation_check(struct work *work, struct slice tenant, uint64_t id,
+                         struct conversation *found) MUST_USE;
+/* What a follow-up question sees, without the turn that its answer will replace (0: none). */
+err_t history_fill(struct work *work, uint64_t conversation_id, uint64_t replaced,
+                   struct history *history) MUST_USE;
+/* A turn as it was recorded, under its fence 0. ERR_CONVERSATION_NOT_FOUND if it is gone. */
+err_t turn_load(struct work *work, uint64_t id, struct turn *turn) MUST_USE;
+/* ERR_CLAIM_LOST unless that claim is still held. *turn_id is the turn of an earlier try that did
+ * not complete, 0 if there is none. */
+err_t claim_check(struct work *work, uint64_t fence, uint64_t *turn_id) MUST_USE;
+/* Frees a claim whose turn has been recorded. */
+err_t claim_settle(struct work *work, uint64_t fence, uint64_t turn_id) MUST_USE;
 /* OK if the tenant has that portfolio. */
 err_t portfolio_check(struct work *work, struct slice tenant, uint64_t id) MUST_USE;
 /* Gives a portfolio its next version, which it leaves in the call, and changes its counts. Every

@@ -12,6 +12,8 @@
 static const struct operation operations[KIND_COUNT] = {
     [KIND_INDEX]            = {ON_HELPER, index_lease, NULL, index_request_type, index_passages},
     [KIND_HISTORY]          = {ON_LOOP,   history_read},
+    [KIND_CLAIM_TAKE]       = {ON_HELPER, claim_take, NULL, NULL, claim_finish},
+    [KIND_CLAIM_RENEW]      = {ON_HELPER, claim_renew},
     [KIND_RECORD]           = {ON_HELPER, turn_record},
     [KIND_CONVERSATION_GET] = {ON_LOOP,   conversation_read},
     [KIND_AGENT_GET]        = {ON_LOOP,   agent_read},
