@@ -159,7 +159,7 @@ uint64_t language_set(const struct language *language, const char *name)
 uint64_t language_word_sets(const struct language *language, struct slice word)
 {
     uint32_t number = word.len ? vocabulary_find(language->vocabulary, word) : 0;
-    return vocabulary_sets(language->vocabulary, number, word);
+    return vocabulary_sets(language->vocabulary, number, word) & ~language->shapes;
 }
 
 static const char *find_phrase(const struct language *language, const char *key)

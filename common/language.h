@@ -24,7 +24,7 @@ bool language_is_stop_word(const struct language *language, struct slice folded_
 /* Folded words that deny: "not", "never", "sin". */
 bool language_is_negation(const struct language *language, struct slice folded_word);
 /* The file's sets of words ([words NAME]), a bit each: of a name (0: the file has no such set), and
- * all those that a folded word belongs to, listed or by its shape. */
+ * all those that a folded word belongs to, listed or by its shape ([shapes NAME] are not told). */
 uint64_t language_set(const struct language *language, const char *name);
 uint64_t language_word_sets(const struct language *language, struct slice folded_word);
 /* A phrase of the file's [phrases] section, such as "no_answer"; English's where the language has

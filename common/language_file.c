@@ -152,6 +152,14 @@ static bool open_words(struct reader *reader, struct slice name)
     return true;
 }
 
+static bool open_shapes(struct reader *reader, struct slice name)
+{
+    if (!open_words(reader, name)) return false;
+    reader->triggers = false;
+    reader->language->shapes |= (word_sets)1 << reader->set;
+    return true;
+}
+
 static bool open_patterns(struct reader *reader, struct slice name)
 {
 #define X(id, text) text,
@@ -180,7 +188,7 @@ static bool open_section(struct reader *reader, struct slice line)
         {"language", open_plain, read_setting},    {"letters", open_plain, read_letters},
         {"words", open_words, read_words},         {"phrases", open_plain, read_phrase},
         {"patterns", open_patterns, read_pattern}, {"synonyms", open_plain, read_synonyms},
-        {"spellings", open_plain, read_spellings},
+        {"spellings", open_plain, read_spellings}, {"shapes", open_shapes, read_words},
     };
     if (line.ptr[line.len - 1] != ']') return false;
     struct slice name = {line.ptr + 1, line.len - 2};

@@ -41,6 +41,7 @@ struct language {
     struct vocabulary *vocabulary;
     /* The sets that the code itself asks about. */
     word_sets stop, negation, typical, capital, social, starting, parting;
+    word_sets shapes; /* of [shapes NAME] */
     uint32_t *letters;
     size_t letter_count, letter_capacity;
     struct pattern_list patterns[PATTERN_LIST_COUNT];

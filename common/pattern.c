@@ -11,7 +11,7 @@ struct element {
     bool optional, or_end; /* "?"; a choice of "$" */
     unsigned choice_count;
     uint32_t *choices; /* word numbers */
-    word_sets sets;
+    word_sets sets, not_in;
     uint64_t bits; /* of the choices, as in the summary */
 };
 
@@ -46,6 +46,12 @@ static bool add_word(struct slice text, struct vocabulary *vocabulary, uint32_t 
     return true;
 }
 
+static word_sets set_named(struct vocabulary *vocabulary, struct slice text, size_t marks)
+{
+    struct slice name = {text.ptr + marks, text.len - marks};
+    return (word_sets)1 << vocabulary_set(vocabulary, name);
+}
+
 static bool parse_choices(struct slice text, struct vocabulary *vocabulary, struct element *element)
 {
     uint32_t numbers[CHOICES_MAX];
@@ -56,8 +62,9 @@ static bool parse_choices(struct slice text, struct vocabulary *vocabulary, stru
         if (slice_equal(choice, SLICE("$")))
             element->or_end = true;
         else if (choice.ptr[0] == '@')
-            element->sets |= (word_sets)1 << vocabulary_set(
-                                 vocabulary, (struct slice){choice.ptr + 1, choice.len - 1});
+            element->sets |= set_named(vocabulary, choice, 1);
+        else if (choice.len > 1 && memcmp(choice.ptr, "!@", 2) == 0)
+            element->not_in |= set_named(vocabulary, choice, 2);
         else if (!add_word(choice, vocabulary, &numbers[element->choice_count++]))
             return false;
     }
@@ -117,7 +124,8 @@ bool pattern_may_match(const struct pattern *pattern, const struct pattern_summa
 {
     for (size_t i = 0; i < pattern->count; i++) {
         const struct element *element = &pattern->elements[i];
-        if (element->kind != ONE_OF || element->optional || element->or_end) continue;
+        if (element->kind != ONE_OF || element->optional || element->or_end || element->not_in)
+            continue;
         if (!(element->bits & summary->numbers) && !(element->sets & summary->sets)) return false;
     }
     return true;
@@ -126,6 +134,7 @@ bool pattern_may_match(const struct pattern *pattern, const struct pattern_summa
 static bool is_one_of(const struct element *element, const struct pattern_word *word)
 {
     if (word->sets & element->sets) return true;
+    if (element->not_in && !(word->sets & element->not_in)) return true;
     for (unsigned i = 0; i < element->choice_count; i++)
         if (word->number == element->choices[i]) return true;
     return false;

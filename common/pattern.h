@@ -2,6 +2,7 @@
  *
  *   what is    these words, side by side          what/which   either word
  *   @things    a word of that set                 the?         this word or none
+ *   !@be       a word that is not of that set
  *   _          any one word                       *            up to eight words, or none
  *   ^          where a clause starts              $, or/$      the sentence's end
  */
