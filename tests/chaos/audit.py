@@ -117,8 +117,15 @@ class Timings:
             if later and tokens[0][0] < ns:
                 yield (later - ns) / 1e6
 
-    def redeliveries(self, kind):
-        return [(start - ns) / 1e6 for _, ns, start in self.restarts(kind) if start]
+    def redeliveries(self, kind, others_awake=False):
+        """From the fault to the start of the next attempt; others_awake: only where no other
+        generator had been stopped meanwhile that the job might be given to first."""
+        return [(start - ns) / 1e6 for _, ns, start in self.restarts(kind)
+                if start and not (others_awake and self.one_sleeps(ns, start))]
+
+    def one_sleeps(self, since_ns, until_ns):
+        return any(fault.kind == "stop" and fault.pool == "generate" and
+                   fault.ns <= until_ns and fault.until_ns >= since_ns for fault in self.faults)
 
     def story(self, request):
         """What befell a request and the workers that had it, in order, for people."""

@@ -123,10 +123,12 @@ def report_requests(load, adversary, ledger):
 
 
 def report_times(load, adversary, timings):
-    times("SIGKILL to redelivery (generate)", timings.redeliveries("kill"))
+    """Of the streams that ran on a victim, a generator."""
+    times("SIGKILL to redelivery, others awake", timings.redeliveries("kill", others_awake=True))
+    times("SIGKILL to redelivery, all", timings.redeliveries("kill"))
     times("SIGKILL to next token, continued", timings.next_tokens(load.requests, "kill", 1))
     times("SIGKILL to next token, written again", timings.next_tokens(load.requests, "kill", 0))
-    times("SIGSTOP to redelivery (generate)", timings.redeliveries("stop"))
+    times("SIGSTOP to redelivery", timings.redeliveries("stop"))
     cancels = list(timings.cancels(load.requests))
     times("client gone to idle slot", cancels)
     line(f"  of them within {CANCEL_LIMIT_MS} ms",

@@ -14,6 +14,7 @@ Fault = collections.namedtuple("Fault", "kind pool pid ns until_ns")
 KINDS = {"kill": 45, "stop": 30, "term": 25}
 MEAN_PAUSE_S = 0.4
 STOP_S_RANGE = (0.2, 3.0)
+REAP_S = 0.01
 
 
 class Adversary:
@@ -36,6 +37,7 @@ class Adversary:
 
     async def run(self, seconds):
         until = time.monotonic() + seconds
+        reaper = asyncio.ensure_future(self.reap_on())
         wakes = []
         while time.monotonic() < until:
             await asyncio.sleep(self.rng.expovariate(1 / MEAN_PAUSE_S))
@@ -44,9 +46,9 @@ class Adversary:
             awake = [w for w in self.workers if w.pool == pool and w not in self.stopped]
             if awake:
                 wakes.append(asyncio.ensure_future(getattr(self, kind)(self.rng.choice(awake))))
-            self.reap()
         if wakes:
             await asyncio.wait(wakes)
+        reaper.cancel()
 
     def note(self, kind, worker, until_ns=0):
         self.faults.append(Fault(kind, worker.pool, worker.pid, time.monotonic_ns(), until_ns))
@@ -71,6 +73,11 @@ class Adversary:
         self.draining.append((worker, time.monotonic_ns()))
         self.workers.append(self.hire(worker.program))
 
+    async def reap_on(self):
+        while True:
+            await asyncio.sleep(REAP_S)
+            self.reap()
+
     def reap(self):
         """Takes note of drains that are over, and of workers that nobody killed."""
         for worker, ns in list(self.draining):
@@ -79,6 +86,7 @@ class Adversary:
                 continue
             self.draining.remove((worker, ns))
             self.drains_ms.append((time.monotonic_ns() - ns) / 1e6)
+            if self.drains_ms[-1] > 2500: print("LONG DRAIN", worker.name, self.drains_ms[-1], flush=True)
             if status:
                 self.bad_ends.append(f"{worker.name} drained with status {status}")
         for worker in list(self.workers):

@@ -68,12 +68,14 @@ class GeneratorDrains(unittest.TestCase):
                     self.assertEqual(asking.result()[0], text_of(seed, LENGTH))
         self.assertEqual(self.lane("deaths"), deaths)
 
-    def test_asked_twice_it_ends_at_once(self):
-        asking = Asking(self.system, slow_script(1, length=10**5)).wait_text(50)
+    def test_asked_twice_it_ends_at_once_and_another_goes_on(self):
+        asking = Asking(self.system, slow_script(1, continued=1)).wait_text(50)
         self.first.signal(signal.SIGTERM)
         wait_for(lambda: (self.first.seen() or {}).get("state") == "draining", "the drain")
         self.assertEqual(self.first.drain(), 1)
-        asking.stream.close()
+        self.assertLess(len(asking.text), LENGTH)
+        with Worker(self.system, SCRIPTED):
+            self.assertEqual(asking.result()[0], text_of(1, LENGTH))
 
 
 class OtherWorkersDrain(unittest.TestCase):
