@@ -9,6 +9,7 @@ headings, lists, code and the markup of a manual around them.
 import itertools
 import json
 import random
+import re
 import sys
 
 CHUNK_CHARACTERS = 850  # what a chunk adds: about 1,000 characters, of which 150 overlap
@@ -105,12 +106,26 @@ def documents(chunks, seed=1):
         yield document(vocabulary, number // DOCUMENT_CHUNKS, min(DOCUMENT_CHUNKS, chunks - number))
 
 
-def questions(count, seed=1):
-    """Different questions: asked once each, none can come from a cache."""
+def subjects(chunks, seed):
+    """What the documents' paragraphs are about: the words of each that are no function words."""
+    for page in documents(chunks, seed):
+        for paragraph in re.findall(r"<p>(.*?)</p>", page["content"]):
+            words = re.findall(r"\w+", re.sub(r"<[^>]*>", "", paragraph).lower())
+            words = [word for word in words if word not in FUNCTION_WORDS]
+            if len(words) >= 3:
+                yield words
+
+
+def questions(count, seed=1, chunks=1000):
+    """Different questions: asked once each, none can come from a cache. They are about something in
+    the documents of the same seed; every tenth asks for words from anywhere."""
     vocabulary = Vocabulary(seed)
+    paragraphs = list(subjects(chunks, seed))
     asked = set()
     while len(asked) < count:
-        question = vocabulary.rng.choice(QUESTIONS).format(*vocabulary.draw(3))
+        stray = len(asked) % 10 == 9
+        words = vocabulary.draw(3) if stray else vocabulary.rng.sample(vocabulary.rng.choice(paragraphs), 3)
+        question = vocabulary.rng.choice(QUESTIONS).format(*words)
         if question not in asked:
             asked.add(question)
             yield question

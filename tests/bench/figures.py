@@ -105,6 +105,9 @@ def path(bench):
     round_trip = [f["zmq_p50_us"] for f in floors]
     rows = [Row("R: ROUTER/DEALER round trip, p50", "µs", round_trip,
                 floor_name="socket pair", floors=[f["pair_p50_us"] for f in floors])]
+    apart = [f["zmq_apart_p50_us"] for f in floors]
+    rows.append(Row("R with a core for each process, p50", "µs", apart,
+                    floor_name="R", floors=round_trip))
     for name, results, stages, own_us in (("full path", full, 3, 600), ("trivial path", trivial, 1, 250)):
         rows.append(Row(f"first token, {name}, p50", "µs", [r["first_p50_us"] for r in results],
                         [stages * r + own_us for r in round_trip],

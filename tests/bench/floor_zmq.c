@@ -4,8 +4,13 @@
  *
  *     bench_floor [round trips]      prints one JSON line, times in microseconds
  *
+ * Over ZeroMQ twice: placed as the kernel likes, and with a core for each process. The two differ
+ * by what it costs to wake another core, which is most of a round trip on a virtual machine, and
+ * the kernel places two processes otherwise than five.
+ *
  * The parent is the gateway's side: it binds a ROUTER, sends, and times until the echo is back. */
 #include <event2/event.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -105,17 +110,34 @@ static void echo(const char *address)
     _exit(0);
 }
 
-static struct samples measure_zmq(size_t trips)
+/* Keeps the process, and the threads that it will have, on the first or last core it may use. */
+static void stay_on_core(bool first)
 {
+    cpu_set_t may, one;
+    int core = -1;
+    require(sched_getaffinity(0, sizeof(may), &may) == 0, "affinity");
+    for (int i = 0; i < CPU_SETSIZE && (core < 0 || !first); i++)
+        if (CPU_ISSET(i, &may)) core = i;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    require(sched_setaffinity(0, sizeof(one), &one) == 0, "affinity");
+}
+
+static struct samples measure_zmq(size_t trips, bool apart)
+{
+    cpu_set_t cores;
     char address[64];
     int pipe_fds[2];
     require(pipe(pipe_fds) == 0, "pipe");
     pid_t child = fork(); /* before any libzmq thread exists */
     require(child >= 0, "fork");
     if (child == 0) {
+        if (apart) stay_on_core(false);
         require(read(pipe_fds[0], address, sizeof(address)) > 0, "address");
         echo(address);
     }
+    require(sched_getaffinity(0, sizeof(cores), &cores) == 0, "affinity");
+    if (apart) stay_on_core(true);
     void *context = zmq_ctx_new();
     struct peer peer = {.socket = zmq_socket(context, ZMQ_ROUTER),
                         .router = true,
@@ -130,6 +152,9 @@ static struct samples measure_zmq(size_t trips)
     waitpid(child, NULL, 0);
     zmq_close(peer.socket);
     zmq_ctx_term(context);
+    sched_setaffinity(0, sizeof(cores), &cores);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
     return peer.times;
 }
 
@@ -189,9 +214,11 @@ int main(int argc, char **argv)
         return 2;
     }
     struct samples pair = measure_pair(trips);
-    struct samples zmq = measure_zmq(trips);
+    struct samples zmq = measure_zmq(trips, false);
+    struct samples apart = measure_zmq(trips, true);
     printf("{");
     print_times("zmq", &zmq);
+    print_times("zmq_apart", &apart);
     print_times("pair", &pair);
     printf("\"trips\": %zu, \"resident_kb\": %ld}\n", trips, resident_kb());
     return 0;
