@@ -469,7 +469,11 @@ static void job_tick(struct lanes *lanes, struct lane_job *job, uint64_t now_us)
                 true, now_us);
     } else if (job->state == JOB_CANCELLING && waited_ms >= CANCEL_WAIT_MS) {
         job_end(lanes, job, ERR_CANCELLED, false, now_us);
-    } else if (job->state == JOB_BACKOFF && now_us >= job->until_us) {
+    } else if (job->state == JOB_BACKOFF && now_us < job->until_us) {
+        return;
+    } else if (job->state == JOB_BACKOFF && job_is_condemned(job)) {
+        job_end(lanes, job, ERR_WORKER_DIED, true, now_us);
+    } else if (job->state == JOB_BACKOFF) {
         job_redeliver(lanes, job, now_us);
         lane_dispatch(lanes, pool, now_us);
     } else if ((job->state == JOB_SENT && waited_ms >= lanes->limits.accept_timeout_ms) ||

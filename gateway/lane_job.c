@@ -15,7 +15,7 @@ static const unsigned moves[JOB_STATES] = {
                  STATE(CANCELLING) | STATE(ENDED),
     [JOB_RUNNING] =
         STATE(QUEUED) | STATE(BACKOFF) | STATE(COUNTED) | STATE(CANCELLING) | STATE(ENDED),
-    [JOB_COUNTED] = STATE(QUEUED) | STATE(ENDED),
+    [JOB_COUNTED] = STATE(QUEUED) | STATE(BACKOFF) | STATE(ENDED),
     [JOB_CANCELLING] = STATE(ENDED),
     [JOB_BACKOFF] = STATE(QUEUED) | STATE(ENDED),
     [JOB_ENDED] = 0,
@@ -153,6 +153,11 @@ bool job_streams(const struct lane_job *job)
 bool job_is_suspect(const struct lane_job *job)
 {
     return job->deaths >= SUSPECT_DEATHS;
+}
+
+bool job_is_condemned(const struct lane_job *job)
+{
+    return job->lone_deaths >= LONE_DEATHS_MAX;
 }
 
 /* --- moves --- */

@@ -41,16 +41,22 @@ static bool session_takes_jobs(const struct lane_session *session)
 
 /* --- opening and ending --- */
 
-/* A worker that was counted dead is back: it was a cut or a pause, not a death. */
-static void deaths_take_back(struct lanes *lanes, uint64_t boot)
+static void job_acquit(struct lane_job *job, uint64_t boot, uint64_t now_us)
 {
-    for (struct lane_job *job = lanes->all; job; job = job->all_next)
-        for (size_t i = 0; i < KILLERS_MAX; i++) {
-            if (job->killers[i] != boot) continue;
-            job->killers[i] = 0;
-            job->deaths -= job->deaths > 0;
-            job->lone_deaths -= job->lone_deaths > 0;
-        }
+    bool condemned = job_is_condemned(job);
+    for (size_t i = 0; i < KILLERS_MAX; i++) {
+        if (job->killers[i] != boot) continue;
+        job->killers[i] = 0;
+        job->deaths -= job->deaths > 0;
+        job->lone_deaths -= job->lone_deaths > 0;
+    }
+    if (condemned && !job_is_condemned(job)) job->until_us = now_us;
+}
+
+/* A worker that was counted dead is back: it was a cut or a pause, not a death. */
+static void deaths_take_back(struct lanes *lanes, uint64_t boot, uint64_t now_us)
+{
+    for (struct lane_job *job = lanes->all; job; job = job->all_next) job_acquit(job, boot, now_us);
 }
 
 void session_open(struct lanes *lanes, enum pool pool, uint64_t id,
@@ -71,7 +77,7 @@ void session_open(struct lanes *lanes, enum pool pool, uint64_t id,
     lane->sessions = xgrow(lane->sessions, &lane->session_capacity, lane->session_count + 1,
                            sizeof(struct lane_session *));
     lane->sessions[lane->session_count++] = session;
-    deaths_take_back(lanes, session->boot);
+    deaths_take_back(lanes, session->boot, now_us);
     struct welcome_message *welcome =
         &send_add(lanes, session, MESSAGE_WELCOME, NULL)->message.welcome;
     welcome->gateway = slice_of(lanes->limits.boot_id);
@@ -124,6 +130,14 @@ static void count_death(struct lane_job *job, uint64_t boot, size_t together)
     job->lost_together = together;
 }
 
+/* Its workers may only have been cut off, all at once where this process stood still. */
+static void job_await_verdict(struct lanes *lanes, struct lane_job *job, uint64_t now_us)
+{
+    job->avoid = job->session->boot;
+    job->until_us = now_us + VERDICT_MS * 1000;
+    job_move(lanes, job, JOB_BACKOFF, now_us);
+}
+
 /* What becomes of one job of a session that is over. */
 static void job_lose(struct lanes *lanes, struct lane_job *job, bool death, size_t together,
                      uint64_t now_us)
@@ -137,8 +151,8 @@ static void job_lose(struct lanes *lanes, struct lane_job *job, bool death, size
         return;
     }
     if (death && may_have_begun(job)) count_death(job, job->session->boot, together);
-    if (job->lone_deaths >= LONE_DEATHS_MAX)
-        job_end(lanes, job, ERR_WORKER_DIED, true, now_us);
+    if (job_is_condemned(job))
+        job_await_verdict(lanes, job, now_us);
     else
         job_redeliver(lanes, job, now_us);
 }

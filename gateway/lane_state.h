@@ -10,6 +10,7 @@
 #define KILLERS_MAX      4
 #define LONE_DEATHS_MAX  2 /* workers that died with this as their only job */
 #define SUSPECT_DEATHS   2
+#define VERDICT_MS       500 /* whoever was only cut off is back by then */
 
 struct lane_session;
 
@@ -128,6 +129,8 @@ void job_keep_meta(struct lane_job *job, const struct meta *meta);
 /* Sends TACK where enough has changed, or `now`. */
 void job_tack(struct lanes *lanes, struct lane_job *job, bool at_once);
 bool job_is_suspect(const struct lane_job *job);
+/* Workers seem to die of it: it goes to no other. */
+bool job_is_condemned(const struct lane_job *job);
 
 /* lane_session.c */
 uint64_t hash_bytes(struct slice bytes);

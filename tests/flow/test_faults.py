@@ -1,6 +1,7 @@
 """Workers die, stand still, hang and hand back, at every stage; clients notice a pause at most."""
 import os
 import signal
+import time
 import unittest
 
 from clients import Asking
@@ -9,6 +10,7 @@ from system import System, wait_for
 from workers import SCRIPTED, Worker
 
 LENGTH = 400
+LONG = 3000  # still running when its worker, or its gateway, wakes up
 SOME = 60  # characters after which a stream is well under way
 
 
@@ -111,7 +113,7 @@ class GeneratorDies(FaultsCase):
 class GeneratorStandsStill(FaultsCase):
     def test_a_stopped_one_is_replaced_and_fenced_when_it_wakes_up(self):
         stale = self.count("stale_dropped") + self.count("resets")
-        asking = Asking(self.system, slow_script(length=3000, gap_ms=5)).wait_text(SOME)
+        asking = Asking(self.system, slow_script(length=LONG, gap_ms=5)).wait_text(SOME)
         victim = self.busy()
         victim.signal(signal.SIGSTOP)
         try:
@@ -119,7 +121,7 @@ class GeneratorStandsStill(FaultsCase):
         finally:
             victim.signal(signal.SIGCONT)
         text, last = asking.result()
-        self.assertEqual((last["type"], text), ("done", text_of(7, 3000)))
+        self.assertEqual((last["type"], text), ("done", text_of(7, LONG)))
         wait_for(lambda: self.count("stale_dropped") + self.count("resets") > stale, "its words dropped")
         victim.wait_ready()
         wait_for(lambda: not self.at_work(), "nothing left")
@@ -148,6 +150,29 @@ class GeneratorStandsStill(FaultsCase):
             victim.wait_ready()
         self.assertEqual((last["type"], text), ("done", text_of(7, LENGTH)))
         self.assertEqual(len(self.starts(asking)), 2)
+
+
+class GatewayStandsStill(FaultsCase):
+    def stopped_for(self, seconds, **words):
+        """A stream whose gateway was stopped meanwhile."""
+        asking = Asking(self.system, slow_script(length=LONG, **words)).wait_text(SOME)
+        gateway = self.system.pid("gateway")
+        os.kill(gateway, signal.SIGSTOP)
+        time.sleep(seconds)  # what is tested is the length of the stop
+        os.kill(gateway, signal.SIGCONT)
+        text, last = asking.result()
+        self.assertEqual((last["type"], text), ("done", text_of(7, LONG)))
+        return asking
+
+    def test_a_short_stop_declares_nobody_dead(self):
+        deaths = self.count("deaths")
+        asking = self.stopped_for(0.8)
+        self.assertEqual((self.starts(asking), self.count("deaths")), ([0], deaths))
+
+    def test_workers_that_gave_it_up_come_back_and_streams_go_on(self):
+        for continued in (0, 1):
+            with self.subTest(continued=continued):
+                self.stopped_for(2.5, continued=continued)
 
 
 class OtherStagesDie(FaultsCase):

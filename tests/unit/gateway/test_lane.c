@@ -360,6 +360,15 @@ static void lane_does_not_blame_others_for_its_own_pause(void **state)
     assert_true(lane_session_view(world->lanes, POOL_GENERATE, 0, &view));
 }
 
+/* How a job ends that two workers seem to have died of; not before they had time to come back. */
+static err_t verdict(struct world *world)
+{
+    assert_null(action(world, ACTION_END, 0));
+    world->now += 500 * MS;
+    step(world, (struct lane_event){.type = EVENT_TICK});
+    return ended_with(world);
+}
+
 static void lane_ends_a_job_that_kills_its_workers(void **state)
 {
     struct world *world = *state;
@@ -371,7 +380,7 @@ static void lane_ends_a_job_that_kills_its_workers(void **state)
     join(world, POOL_GENERATE, 2, "b", 1);
     accept(world, POOL_GENERATE, 2, job, 2);
     lost(world, POOL_GENERATE, 2);
-    assert_int_equal(ended_with(world), ERR_WORKER_DIED);
+    assert_int_equal(verdict(world), ERR_WORKER_DIED);
 }
 
 static void lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it(void **state)
@@ -383,7 +392,24 @@ static void lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it(voi
     assert_null(action(world, ACTION_END, 0));
     join(world, POOL_GENERATE, 2, "b", 1);
     lost(world, POOL_GENERATE, 2);
-    assert_int_equal(ended_with(world), ERR_WORKER_DIED);
+    assert_int_equal(verdict(world), ERR_WORKER_DIED);
+}
+
+/* As after this process stood still: their connections end one after the other. */
+static void lane_gives_a_job_on_when_all_its_workers_were_only_cut_off(void **state)
+{
+    struct world *world = *state;
+    join(world, POOL_GENERATE, 1, "a", 1);
+    join(world, POOL_GENERATE, 2, "b", 1);
+    submit(world, "G");
+    lost(world, POOL_GENERATE, 1);
+    assert_int_equal(sent(world, MESSAGE_JOB)->session, 2);
+    lost(world, POOL_GENERATE, 2);
+    assert_null(action(world, ACTION_END, 0));
+    world->now += 100 * MS;
+    join(world, POOL_GENERATE, 3, "a", 1);
+    step(world, (struct lane_event){.type = EVENT_TICK});
+    assert_int_equal(sent(world, MESSAGE_JOB)->session, 3);
 }
 
 static void lane_takes_a_death_back_when_the_worker_returns(void **state)
@@ -596,6 +622,7 @@ int main(void)
         CASE(lane_does_not_blame_others_for_its_own_pause),
         CASE(lane_ends_a_job_that_kills_its_workers),
         CASE(lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it),
+        CASE(lane_gives_a_job_on_when_all_its_workers_were_only_cut_off),
         CASE(lane_takes_a_death_back_when_the_worker_returns),
         CASE(lane_hands_back_failed_jobs_after_a_pause),
         CASE(lane_cancels_a_running_job_and_hears_its_usage),
