@@ -15,6 +15,7 @@ KINDS = {"kill": 45, "stop": 30, "term": 25}
 MEAN_PAUSE_S = 0.4
 STOP_S_RANGE = (0.2, 3.0)
 REAP_S = 0.01
+STARTUP_S = 0.5
 
 
 class Adversary:
@@ -67,6 +68,8 @@ class Adversary:
         self.stopped.discard(worker)
 
     async def term(self, worker):
+        if time.monotonic() - worker.started < STARTUP_S:
+            return  # it may not listen to signals yet
         self.note("term", worker)
         worker.signal(signal.SIGTERM)
         self.workers.remove(worker)
@@ -86,7 +89,6 @@ class Adversary:
                 continue
             self.draining.remove((worker, ns))
             self.drains_ms.append((time.monotonic_ns() - ns) / 1e6)
-            if self.drains_ms[-1] > 2500: print("LONG DRAIN", worker.name, self.drains_ms[-1], flush=True)
             if status:
                 self.bad_ends.append(f"{worker.name} drained with status {status}")
         for worker in list(self.workers):

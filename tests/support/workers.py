@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import subprocess
+import time
 
 from system import BIN, STOP_S, end_with_parent, wait_for
 
@@ -31,6 +32,7 @@ class Worker:
             "GATEWAYS": f"127.0.0.1:{system.port + 1}",
             "DATABASE_URL": f"sqlite:{system.data}/millrace.db", **environment}
         self.process = None
+        self.started = None
 
     def __enter__(self):
         self.start()
@@ -41,6 +43,7 @@ class Worker:
         self.end()
 
     def start(self):
+        self.started = time.monotonic()
         with open(self.system.data / "log" / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(BIN / self.program), "--name", self.name], env=self.environment,
