@@ -29,6 +29,8 @@
     M(CHAT_ANSWER_BYTES,     "chat_answer_bytes_total",        COUNTER,   "",             "text of answers") \
     M(RECORDS,               "records_total",                  COUNTER,   "result",       "turns by what became of them: committed, late, retried, dropped") \
     M(RECORDS_WAITING,       "records_waiting",                GAUGE,     "",             "turns not yet committed") \
+    M(CLAIMS,                "claims_total",                   COUNTER,   "result",       "turns' claims: taken, taken_over, replayed, fenced (a commit refused), or why they were not given") \
+    M(CLAIMS_HELD,           "claims_held",                    GAUGE,     "",             "claims that this gateway renews") \
     M(DIRECTORY_LOOKUPS,     "directory_lookups_total",        COUNTER,   "kind,result",  "configuration look-ups: hit, miss, stale, failed") \
     M(INDEX_JOBS,            "index_jobs_total",               COUNTER,   "result",       "batches of chunks given their vectors") \
     M(INDEX_RUNNING,         "index_jobs_running",             GAUGE,     "",             "index jobs at work") \

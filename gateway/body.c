@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/body_frames.h"
+#include "proto/codec.h"
 
 struct body *body_new(void)
 {
@@ -17,6 +18,15 @@ void body_set(struct body *body, enum frame frame, struct slice bytes)
     zmq_msg_close(&body->frames[frame]);
     if (zmq_msg_init_size(&body->frames[frame], bytes.len)) abort();
     if (bytes.len) memcpy(zmq_msg_data(&body->frames[frame]), bytes.ptr, bytes.len);
+}
+
+void body_encode(struct body *body, enum frame frame, const struct record_type *type,
+                 const void *record)
+{
+    struct buffer bytes = {0};
+    record_encode(type, record, &bytes);
+    body_set(body, frame, buffer_slice(&bytes));
+    buffer_free(&bytes);
 }
 
 struct slice body_frame(const struct body *body, enum frame frame)

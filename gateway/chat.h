@@ -33,7 +33,9 @@ struct chat {
     char *question;
     uint64_t agent_id, portfolio_id;
     struct config *agent, *portfolio;
-    struct body *body; /* from the history on, until the job has it */
+    bool keyed;        /* it has an Idempotency-Key */
+    uint64_t fence;    /* of the claim that protects the turn, until the recorder has it; 0: none */
+    struct body *body; /* from the claim on, until the job has it */
     const struct language *language;
     enum complexity level; /* COMPLEXITY_COUNT before it is known */
     uint64_t top_k, max_tokens;
@@ -51,6 +53,9 @@ struct chat {
     bool finished;           /* all is in `answer` and `tail` */
     struct buffer citations; /* JSON */
     struct buffer semantic;  /* JSON members of a semantic hit; empty for any other answer */
+    bool known;              /* the whole answer was there before: it is told again, not recorded */
+    const char *cached;      /* JSON, of a known one */
+    struct buffer known_timings; /* JSON, likewise */
     struct usage usage;
     char finish_reason[32];
     bool recorded;
@@ -59,9 +64,16 @@ struct chat {
     struct chat_timings timings;
 };
 
+/* A callback has come: takes the steps up again. */
+void chat_resume(struct chat *chat, err_t error);
+/* Milliseconds until the request's deadline, at least 1. */
+uint64_t chat_time_left_ms(const struct chat *chat);
+
+/* Copied, as far as it fits; empty is "stop". */
+void chat_set_finish_reason(struct chat *chat, struct slice reason);
 /* Takes from the job's end what is told later, while it is valid. */
 void chat_take_end(struct chat *chat, const struct job_end *end);
-/* Gives the turn to the recorder. False when it is dropped. */
+/* Gives the turn to the recorder, and the claim with it. False when it is dropped. */
 bool chat_record(struct chat *chat, const struct job_end *end,
                  void (*on_recorded)(void *context, const struct recorded *recorded));
 /* Appends the answer as JSON members, without braces: citations and all that follows. */

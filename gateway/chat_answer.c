@@ -39,16 +39,21 @@ static void take_ready_answer(struct chat *chat, const struct job_end *end)
     arena_free(&arena);
 }
 
+void chat_set_finish_reason(struct chat *chat, struct slice reason)
+{
+    if (!reason.len) reason = SLICE("stop");
+    reason.len = MIN(reason.len, sizeof(chat->finish_reason) - 1);
+    memcpy(chat->finish_reason, reason.ptr, reason.len);
+    chat->finish_reason[reason.len] = '\0';
+}
+
 void chat_take_end(struct chat *chat, const struct job_end *end)
 {
-    struct slice reason = end->meta->finish_reason;
     for (size_t i = 0; i < POOL_COUNT; i++) {
         chat->timings.queue += end->queue_us[i];
         chat->timings.stage[i] = end->stage_us[i];
     }
-    if (!reason.len) reason = SLICE("stop");
-    reason.len = MIN(reason.len, sizeof(chat->finish_reason) - 1);
-    memcpy(chat->finish_reason, reason.ptr, reason.len);
+    chat_set_finish_reason(chat, end->meta->finish_reason);
     chat->usage = end->meta->usage;
     list_to_json(citation_type(), &end->meta->citations, &chat->citations);
     if (end->answered) take_ready_answer(chat, end);
@@ -64,6 +69,10 @@ static void write_ms(struct buffer *out, const char *name, uint64_t us)
 static void write_timings(const struct chat *chat, struct buffer *out)
 {
     const struct chat_timings *timings = &chat->timings;
+    if (chat->known_timings.len) {
+        buffer_append_slice(out, buffer_slice(&chat->known_timings));
+        return;
+    }
     buffer_printf(out, "{\"queue\":%.3f,", (double)timings->queue / 1e3);
     for (enum pool pool = 0; pool < POOL_COUNT; pool++)
         write_ms(out, pool_name(pool), timings->stage[pool]);
@@ -83,11 +92,18 @@ static void write_ids(const struct chat *chat, struct buffer *out)
         buffer_append_text(out, "\"recorded\":false,");
 }
 
+static const char *cached_json(const struct chat *chat)
+{
+    if (chat->known) return chat->cached;
+    return chat->semantic.len ? "\"semantic\"" : "false";
+}
+
 void chat_write_members(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "\"citations\":");
     buffer_append_slice(out, buffer_slice(&chat->citations));
-    buffer_printf(out, ",\"cached\":%s,", chat->semantic.len ? "\"semantic\"" : "false");
+    buffer_printf(out, ",\"cached\":%s,", cached_json(chat));
+    if (chat->known) buffer_append_text(out, "\"idempotent_replay\":true,");
     buffer_append_slice(out, buffer_slice(&chat->semantic));
     write_ids(chat, out);
     buffer_printf(out,
@@ -129,6 +145,7 @@ static void fill_turn(const struct chat *chat, const struct job_end *end, struct
         .written_by = end->meta->written_by,
         .usage = end->meta->usage,
         .citations = end->meta->citations,
+        .fence = chat->fence,
     };
     if (chat->error) turn->error = slice_of(error_code(chat->error));
     if (chat->error) turn->finish_reason = (struct slice){0};
@@ -146,6 +163,8 @@ bool chat_record(struct chat *chat, const struct job_end *end,
     chat->record_started_us = clock_us();
     bool taken = recorder_put(chat->gateway->recorder, &turn, chat->request_id, on_recorded, chat);
     buffer_free(&timings);
+    if (!taken) claims_release(chat->gateway->claims, chat->fence);
+    chat->fence = 0;
     return taken;
 }
 

@@ -18,6 +18,7 @@ struct gateway {
     struct event_base *base;
     struct lane_io *lanes;
     struct directory *directory;
+    struct claims *claims;
     struct recorder *recorder;
     struct ingest_pump *pump;
     struct http_server *http;

@@ -156,12 +156,19 @@ static void write_error(const struct http_request *request, err_t error, const c
     buffer_append_text(out, "}}\n");
 }
 
+/* Whether the client is told when to come again. */
+static bool says_when(err_t error)
+{
+    int status = error_status(error);
+    return status == 503 || (status == 409 && error_retryable(error));
+}
+
 void http_reply_error(struct http_request *request, err_t error, const char *message)
 {
     struct buffer body = {0};
     write_error(request, error, message, &body);
     request->error = error;
-    if (error_status(error) == 503) http_add_header(request, "Retry-After", RETRY_AFTER_S);
+    if (says_when(error)) http_add_header(request, "Retry-After", RETRY_AFTER_S);
     http_reply(request, error_status(error), "application/json", &body);
 }
 

@@ -98,7 +98,8 @@ void http_on_end(struct http_request *request, void (*on_end)(void *context, enu
 void http_add_header(struct http_request *request, const char *name, const char *value);
 /* Answers. The buffer is taken and emptied; `type` is its Content-Type, NULL for no body. */
 void http_reply(struct http_request *request, int status, const char *type, struct buffer *body);
-/* Answers {"error":{"code","message","request_id"}} with the error's status; Retry-After on 503.
+/* Answers {"error":{"code","message","request_id"}} with the error's status; Retry-After on 503 and
+ * on a 409 that passes.
  * `message` NULL: the error's own text. */
 void http_reply_error(struct http_request *request, err_t error, const char *message);
 

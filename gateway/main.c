@@ -7,6 +7,7 @@
 #include "common/language.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "gateway/claims.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
 #include "gateway/ingest_pump.h"
@@ -62,7 +63,7 @@ static const struct lane_listener listener = {on_version, on_pending};
 static bool is_drained(void)
 {
     return !http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder) &&
-           !lane_io_jobs(gateway.lanes);
+           !claims_releasing(gateway.claims) && !lane_io_jobs(gateway.lanes);
 }
 
 /* First what clients wait for, and the turns that come of it; only then the lanes close. */
@@ -111,7 +112,8 @@ static err_t parts_setup(void)
 {
     gateway.lanes = lane_io_new(gateway.base, &settings);
     gateway.directory = directory_new(&settings, gateway.lanes);
-    gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes);
+    gateway.claims = claims_new(gateway.base, &settings, gateway.lanes);
+    gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes, gateway.claims);
     gateway.pump = ingest_pump_new(gateway.base, gateway.lanes);
     gateway.http = http_server_new(gateway.base, &settings, &gateway_app, &gateway);
     lane_io_listen(gateway.lanes, &listener, NULL);
@@ -126,6 +128,7 @@ static void parts_destroy(void)
     lane_io_destroy(&gateway.lanes);
     ingest_pump_destroy(&gateway.pump);
     recorder_destroy(&gateway.recorder);
+    claims_destroy(&gateway.claims);
     directory_destroy(&gateway.directory);
     for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) event_free(stop_signals[i]);
     event_free(drain_timer);

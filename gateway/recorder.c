@@ -5,10 +5,10 @@
 #include <sys/queue.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/http_server.h"
-#include "common/ids.h"
 #include "proto/codec.h"
 
 #define BACKOFF_MS_FIRST 50
@@ -19,6 +19,7 @@ struct record {
     struct recorder *recorder;
     struct body *body;
     uint64_t portfolio_id;
+    uint64_t fence; /* of its claim; 0: none */
     char op[ID_SIZE];
     char trace[HTTP_REQUEST_ID_MAX + 1];
     uint64_t started_ms;
@@ -35,6 +36,7 @@ struct recorder {
     struct event_base *base;
     const struct settings *settings;
     struct lane_io *lanes;
+    struct claims *claims;
     struct records records;
     size_t count;
 };
@@ -67,6 +69,12 @@ static void record_drop(struct record *record, err_t error)
 {
     log_warn("turn not recorded request=%s status=%s", record->trace, error_code(error));
     metric_add(METRIC_RECORDS, 1, "dropped", NULL);
+    if (error == ERR_CLAIM_LOST) {
+        metric_add(METRIC_CLAIMS, 1, "fenced", NULL);
+        claims_forget(record->recorder->claims, record->fence);
+    } else {
+        claims_release(record->recorder->claims, record->fence);
+    }
     record_tell(record, NULL);
     record_free(record);
 }
@@ -95,6 +103,7 @@ static void on_end(void *context, const struct job_end *end)
         record_back_off(record, error);
     } else {
         metric_add(METRIC_RECORDS, 1, "committed", NULL);
+        if (record->fence) claims_forget(record->recorder->claims, record->fence);
         record_tell(record, &recorded);
         record_free(record);
     }
@@ -138,15 +147,13 @@ static struct record *record_new(struct recorder *recorder, const struct turn *t
                                  const char *trace)
 {
     struct record *record = xcalloc(1, sizeof(*record));
-    struct buffer bytes = {0};
     record->recorder = recorder;
     record->portfolio_id = turn->portfolio_id;
+    record->fence = turn->fence;
     record->started_ms = clock_ms();
     record->backoff_ms = BACKOFF_MS_FIRST;
     record->body = body_new();
-    record_encode(turn_type(), turn, &bytes);
-    body_set(record->body, FRAME_REQUEST, buffer_slice(&bytes));
-    buffer_free(&bytes);
+    body_encode(record->body, FRAME_REQUEST, turn_type(), turn);
     id_random(record->op, ID_SIZE - 1);
     memcpy(record->trace, trace, MIN(strlen(trace), sizeof(record->trace) - 1));
     evtimer_assign(&record->retry, recorder->base, on_retry, record);
@@ -179,12 +186,13 @@ size_t recorder_waiting(const struct recorder *recorder)
 }
 
 struct recorder *recorder_new(struct event_base *base, const struct settings *settings,
-                              struct lane_io *lanes)
+                              struct lane_io *lanes, struct claims *claims)
 {
     struct recorder *recorder = xcalloc(1, sizeof(*recorder));
     recorder->base = base;
     recorder->settings = settings;
     recorder->lanes = lanes;
+    recorder->claims = claims;
     LIST_INIT(&recorder->records);
     return recorder;
 }

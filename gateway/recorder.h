@@ -6,20 +6,22 @@
  *     RECORD_TIMEOUT_MS without a commit ──────────────────────────────────┤ (keeps trying)
  *     RECORD_KEEP_MS passed, another failure, RECORD_QUEUE_MAX reached ────┘ (dropped, counted)
  *
- * All tries of a turn carry one operation id, so that it is stored once. */
+ * All tries of a turn carry one operation id, so that it is stored once. A turn's claim is held
+ * until the turn is committed or dropped. */
 #ifndef MILLRACE_GATEWAY_RECORDER_H
 #define MILLRACE_GATEWAY_RECORDER_H
 
 #include <event2/event.h>
 
 #include "common/settings.h"
+#include "gateway/claims.h"
 #include "gateway/lane_io.h"
 #include "proto/records.h"
 
 struct recorder;
 
 struct recorder *recorder_new(struct event_base *base, const struct settings *settings,
-                              struct lane_io *lanes);
+                              struct lane_io *lanes, struct claims *claims);
 /* Turns not yet committed are lost; they are counted and logged. */
 void recorder_destroy(struct recorder **recorder);
 
@@ -27,8 +29,8 @@ void recorder_destroy(struct recorder **recorder);
  * Not called from inside recorder_put. */
 typedef void recorder_cb(void *context, const struct recorded *recorded);
 
-/* Takes a turn (copied). `on_recorded` may be NULL, else it is called exactly once if true is
- * returned. False when too many turns wait: it is dropped. */
+/* Takes a turn (copied) and its claim. `on_recorded` may be NULL, else it is called exactly once if
+ * true is returned. False when too many turns wait: it is dropped, the claim stays the caller's. */
 bool recorder_put(struct recorder *recorder, const struct turn *turn, const char *trace,
                   recorder_cb *on_recorded, void *context) MUST_USE;
 /* Turns not yet committed. */

@@ -1,7 +1,8 @@
 /* A question's steps, one table and one dispatcher:
  *
- *     read ─ agent ─ portfolio ─ history ─ classify ─ answer ─ record ─ finish
- *              ~         ~          ~                    ~        ~
+ *     read ─ agent ─ portfolio ─ claim ─ classify ─ answer ─ record ─ finish
+ *              ~         ~         ~ │                 ~        ~       ▲
+ *                                    └ an Idempotency-Key's answer ─────┘
  *
  * A step does its work and returns; where it had to ask (~) it leaves `waiting` set, and the
  * callback takes the dispatcher up again. An error ends the steps wherever they are: before the job
@@ -14,12 +15,10 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "gateway/chat.h"
+#include "gateway/chat_claim.h"
 #include "gateway/json_text.h"
 #include "gateway/sse.h"
 #include "proto/codec.h"
-
-static void chat_resume(struct chat *chat, err_t error);
 
 /* --- read, agent, portfolio --- */
 
@@ -28,6 +27,7 @@ static void step_read(struct chat *chat)
     const struct settings *settings = chat->gateway->settings;
     chat->error = chat_call_read(http_body(chat->http), settings->message_characters_max,
                                  http_arena(chat->http), &chat->call, &chat->problem);
+    if (!chat->error) chat->error = chat_check_key(chat);
     if (chat->error) return;
     chat->question = xstrndup(chat->call.message.ptr, chat->call.message.len);
     chat->call.message.ptr = chat->question;
@@ -63,48 +63,11 @@ static void step_portfolio(struct chat *chat)
                   chat);
 }
 
-/* --- history --- */
-
-static void on_history(void *context, const struct job_end *end)
-{
-    struct chat *chat = context;
-    if (!end->error) body_set(chat->body, FRAME_HISTORY, end->result);
-    chat->retryable = end->retryable;
-    chat_resume(chat, end->error);
-}
-
-static const struct job_handler history_handler = {.on_end = on_history};
-
-static uint64_t time_left_ms(const struct chat *chat)
+uint64_t chat_time_left_ms(const struct chat *chat)
 {
     uint64_t passed_ms = (clock_us() - chat->started_us) / 1000;
     uint64_t limit_ms = chat->gateway->settings->request_timeout_ms;
     return passed_ms < limit_ms ? limit_ms - passed_ms : 1;
-}
-
-static void encode_frame(const struct record_type *type, const void *record, struct body *body)
-{
-    struct buffer frame = {0};
-    record_encode(type, record, &frame);
-    body_set(body, FRAME_REQUEST, buffer_slice(&frame));
-    buffer_free(&frame);
-}
-
-static void step_history(struct chat *chat)
-{
-    struct select select = {.tenant = TENANT, .id = chat->call.conversation_id};
-    uint64_t job;
-    chat->body = body_new();
-    if (!chat->call.conversation_id) return;
-    struct job_spec spec = {
-        .kind = KIND_HISTORY,
-        .body = body_new(),
-        .timeout_ms = time_left_ms(chat),
-        .trace = chat->request_id,
-    };
-    encode_frame(select_type(), &select, spec.body);
-    chat->error = job_submit(chat->gateway->lanes, &spec, &history_handler, chat, &job);
-    chat->waiting = !chat->error;
 }
 
 /* --- classify --- */
@@ -177,7 +140,7 @@ static void encode_question(struct chat *chat)
         .agent = *config_agent(chat->agent),
     };
     if (chat->portfolio) request.embedder = config_portfolio(chat->portfolio)->embedder;
-    encode_frame(chat_request_type(), &request, chat->body);
+    body_encode(chat->body, FRAME_REQUEST, chat_request_type(), &request);
 }
 
 static struct version_of version_of(const struct chat *chat, const char *name, enum kind kind,
@@ -205,7 +168,7 @@ static void step_answer(struct chat *chat)
         .kind = KIND_CHAT,
         .stages = retrieves(chat) ? NULL : "G",
         .body = chat->body,
-        .timeout_ms = time_left_ms(chat),
+        .timeout_ms = chat_time_left_ms(chat),
         .affinity = retrieves(chat) ? chat->portfolio_id : 0,
         .trace = chat->request_id,
         .versions = {version_of(chat, "agent", KIND_AGENT_GET, chat->agent_id)},
@@ -216,6 +179,13 @@ static void step_answer(struct chat *chat)
     chat->error = job_submit(chat->gateway->lanes, &spec, &answer_handler, chat, &chat->job);
     if (chat->error) return;
     chat->waiting = true;
+    if (chat->stream) http_stream(chat->http, chat_read, chat);
+    chat_slim(chat);
+}
+
+/* An answer that is there already is streamed like one that is being made. */
+static void step_replay(struct chat *chat)
+{
     if (chat->stream) http_stream(chat->http, chat_read, chat);
     chat_slim(chat);
 }
@@ -284,20 +254,24 @@ static void chat_fail(struct chat *chat)
 
 /* --- the dispatcher --- */
 
+enum { UNKNOWN = 1, KNOWN = 2, ANY = UNKNOWN | KNOWN }; /* whether the answer is */
+
 static const struct flow_step {
     const char *name;
     void (*run)(struct chat *chat);
+    unsigned runs_for;
 } steps[] = {
     /* auth and rate_limit belong here: before the body is looked at */
-    {"read", step_read},
-    {"agent", step_agent},
-    {"portfolio", step_portfolio},
-    {"history", step_history},
-    {"classify", step_classify},
+    {"read", step_read, ANY},
+    {"agent", step_agent, ANY},
+    {"portfolio", step_portfolio, ANY},
+    {"claim", chat_claim, ANY},
+    {"classify", step_classify, UNKNOWN},
     /* answer_cache belongs here: an answer known already is not asked for */
-    {"answer", step_answer},
-    {"record", step_record},
-    {"finish", step_finish},
+    {"answer", step_answer, UNKNOWN},
+    {"replay", step_replay, KNOWN},
+    {"record", step_record, UNKNOWN},
+    {"finish", step_finish, ANY},
 };
 
 static void chat_free(struct chat *chat)
@@ -312,6 +286,7 @@ static void chat_free(struct chat *chat)
     buffer_free(&chat->tail);
     buffer_free(&chat->citations);
     buffer_free(&chat->semantic);
+    buffer_free(&chat->known_timings);
     free(chat->question);
     free(chat);
 }
@@ -319,15 +294,18 @@ static void chat_free(struct chat *chat)
 static void chat_run(struct chat *chat)
 {
     chat->running = true;
-    while (!chat->waiting && !chat->error && chat->step < ARRAY_LEN(steps))
-        steps[chat->step++].run(chat);
+    while (!chat->waiting && !chat->error && chat->step < ARRAY_LEN(steps)) {
+        const struct flow_step *step = &steps[chat->step++];
+        if (step->runs_for & (chat->known ? KNOWN : UNKNOWN)) step->run(chat);
+    }
+    if (chat->error && !chat->waiting) chat_release_claim(chat);
     if (chat->error && !chat->waiting && !chat->finished) chat_fail(chat);
     chat->running = false;
     if (!chat->http && !chat->waiting) chat_free(chat);
 }
 
 /* A callback came. It may come before the step that asked has returned. */
-static void chat_resume(struct chat *chat, err_t error)
+void chat_resume(struct chat *chat, err_t error)
 {
     chat->waiting = false;
     if (!chat->error) chat->error = error;

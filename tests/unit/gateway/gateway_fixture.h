@@ -50,7 +50,8 @@ static int fixture_open(void **state)
     gateway->settings = &fixture->settings;
     gateway->base = event_base_new();
     gateway->directory = directory_new(&fixture->settings, NULL);
-    gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL);
+    gateway->claims = claims_new(gateway->base, &fixture->settings, NULL);
+    gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL, gateway->claims);
     gateway->pump = ingest_pump_new(gateway->base, NULL);
     gateway->http = http_server_new(gateway->base, &fixture->settings, &gateway_app, gateway);
     assert_int_equal(http_server_open(gateway->http), OK);
@@ -66,6 +67,7 @@ static int fixture_close(void **state)
     fake_forget_all();
     ingest_pump_destroy(&gateway->pump);
     recorder_destroy(&gateway->recorder);
+    claims_destroy(&gateway->claims);
     directory_destroy(&gateway->directory);
     event_base_free(gateway->base);
     metrics_reset();
