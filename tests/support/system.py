@@ -264,11 +264,11 @@ class System:
         assert reply.status // 100 == 2, f"{method} {path}: {reply}"
         return reply.json if reply.body else None
 
-    def stream(self, message, agent=1, **fields):
+    def stream(self, message, agent=1, headers=None, **fields):
         connection = self.connect()
         body = json.dumps({"message": message, **fields})
         connection.request("POST", f"/api/agents/{agent}/chat/stream", body,
-                           {"Content-Type": "application/json"})
+                           {"Content-Type": "application/json", **(headers or {})})
         return Stream(connection, connection.getresponse())
 
     def ask(self, message, agent=1, **fields):
