@@ -113,6 +113,24 @@ static void old_operations_are_purged(void **state)
     assert_int_equal(sql(f, "SELECT count(*) FROM operations WHERE op = 'new'"), 1);
 }
 
+static void a_key_is_forgotten_after_a_day_and_can_be_used_anew(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t until = clock_ms() + 20000;
+    struct claim_request old = {.key = SLICE("old"), .digest = SLICE("d"), .lease_ms = 1};
+    struct claim_request new = {.key = SLICE("new"), .digest = SLICE("d"), .lease_ms = 60000};
+    assert_int_equal(call(f, KIND_CLAIM_TAKE, &old, NULL), OK);
+    sql(f, "UPDATE claims SET at = (SELECT min(at) - 86400001 FROM claims)");
+    assert_int_equal(call(f, KIND_CLAIM_TAKE, &new, NULL), OK);
+    store_close(&f->store);
+    assert_int_equal(fixture_open(f, &f->store), OK);
+    while (sql(f, "SELECT count(*) FROM claims WHERE idempotency_key = 'old'"))
+        assert_true(clock_ms() < until);
+    assert_int_equal(call(f, KIND_CLAIM_TAKE, &new, NULL), ERR_IDEMPOTENCY_IN_PROGRESS);
+    old.digest = SLICE("e");
+    assert_int_equal(call(f, KIND_CLAIM_TAKE, &old, NULL), OK);
+}
+
 /* A limit on the size of files stands for a full disk: the next page does not fit. */
 static void a_full_disk_refuses_writes_and_reading_goes_on(void **state)
 {
@@ -245,6 +263,7 @@ int main(void)
         STORE_TEST(a_log_that_does_not_reach_back_gives_the_whole_portfolio),
         STORE_TEST(a_deleted_portfolio_is_purged),
         STORE_TEST(old_operations_are_purged),
+        STORE_TEST(a_key_is_forgotten_after_a_day_and_can_be_used_anew),
         STORE_TEST(a_full_disk_refuses_writes_and_reading_goes_on),
         STORE_TEST(a_read_only_file_is_read_and_not_written),
         STORE_TEST(a_file_that_is_no_database_is_refused),
