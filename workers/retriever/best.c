@@ -1,51 +1,39 @@
 #include "workers/retriever/best.h"
 
-#include <stdlib.h>
-
-static void swap(struct candidate *a, struct candidate *b)
+static bool before(const struct candidate *a, const struct candidate *b)
 {
-    struct candidate t = *a;
-    *a = *b;
-    *b = t;
+    return a->score > b->score || (a->score == b->score && a->id < b->id);
 }
 
-static void sift_up(struct best *best, size_t at)
+/* Brings everything that is before the item `wanted` of the sorted order in front of it. */
+static void partition_at(struct candidate *items, ptrdiff_t count, ptrdiff_t wanted)
 {
-    for (size_t parent; at; at = parent) {
-        parent = (at - 1) / 2;
-        if (!candidate_before(&best->items[parent], &best->items[at])) return;
-        swap(&best->items[parent], &best->items[at]);
+    ptrdiff_t low = 0, high = count - 1;
+    while (low < high) {
+        struct candidate pivot = items[(low + high) / 2];
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
+            while (before(&items[i], &pivot)) i++;
+            while (before(&pivot, &items[j])) j--;
+            if (i > j) break;
+            struct candidate moved = items[i];
+            items[i++] = items[j];
+            items[j--] = moved;
+        }
+        if (wanted <= j)
+            high = j;
+        else if (wanted >= i)
+            low = i;
+        else
+            return;
     }
 }
 
-static void sift_down(struct best *best)
+void best_select(struct best *best)
 {
-    for (size_t at = 0, child; (child = 2 * at + 1) < best->count; at = child) {
-        bool right = child + 1 < best->count &&
-                     candidate_before(&best->items[child], &best->items[child + 1]);
-        child += right;
-        if (!candidate_before(&best->items[at], &best->items[child])) return;
-        swap(&best->items[at], &best->items[child]);
-    }
-}
-
-void best_offer(struct best *best, struct candidate candidate)
-{
-    if (best->count < BEST_MAX) {
-        best->items[best->count++] = candidate;
-        sift_up(best, best->count - 1);
-    } else if (candidate_before(&candidate, &best->items[0])) {
-        best->items[0] = candidate;
-        sift_down(best);
-    }
-}
-
-static int compare(const void *a, const void *b)
-{
-    return candidate_before(a, b) ? -1 : candidate_before(b, a);
-}
-
-void best_sort(struct best *best)
-{
-    qsort(best->items, best->count, sizeof best->items[0], compare);
+    if (best->count < BEST_MAX) return;
+    partition_at(best->items, (ptrdiff_t)best->count, BEST_MAX - 1);
+    best->count = BEST_MAX;
+    best->floor = best->items[BEST_MAX - 1].score; /* the worst of them, where it belongs */
+    best->full = true;
 }

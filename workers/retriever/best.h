@@ -1,11 +1,12 @@
-/* The best few of many: a heap whose root is the worst that is kept. Equal scores go by id, the
- * smaller first, so that the order never depends on where things lie. */
+/* The best few of many, found without sorting the many: what may still belong to them is collected,
+ * and whenever the room is full the best BEST_MAX stay (Hoare's selection, 1961). Equal scores go
+ * by id, the smaller first, so that the choice never depends on where things lie. */
 #ifndef MILLRACE_RETRIEVER_BEST_H
 #define MILLRACE_RETRIEVER_BEST_H
 
 #include "common/base.h"
 
-enum { BEST_MAX = 100 };
+enum { BEST_MAX = 100, BEST_ROOM = 256 };
 
 struct candidate {
     float score;
@@ -13,24 +14,27 @@ struct candidate {
     uint64_t id;
 };
 
+/* Empty when zeroed. */
 struct best {
-    struct candidate items[BEST_MAX];
     size_t count;
+    float floor; /* the least score of the best so far, once there are BEST_MAX of them */
+    bool full;   /* `floor` holds */
+    struct candidate items[BEST_ROOM];
 };
-
-static inline bool candidate_before(const struct candidate *a, const struct candidate *b)
-{
-    return a->score > b->score || (a->score == b->score && a->id < b->id);
-}
 
 /* Whether a score may still get in: the cheap question, asked first. */
 static inline bool best_wants(const struct best *best, float score)
 {
-    return best->count < BEST_MAX || score >= best->items[0].score;
+    return !best->full || score >= best->floor;
 }
 
-void best_offer(struct best *best, struct candidate candidate);
-/* Orders what was kept, best first. Nothing can be offered afterwards. */
-void best_sort(struct best *best);
+/* Keeps the BEST_MAX best of what is there. */
+void best_select(struct best *best);
+
+static inline void best_offer(struct best *best, struct candidate candidate)
+{
+    best->items[best->count++] = candidate;
+    if (best->count == BEST_ROOM) best_select(best);
+}
 
 #endif

@@ -33,6 +33,7 @@ struct bm25 {
     size_t scratch_capacity;
     size_t count;   /* texts */
     uint64_t words; /* in all texts */
+    uint64_t changes;
     size_t posting_bytes, term_bytes;
 };
 
@@ -142,6 +143,7 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms)
     bm25->term_bytes += count * sizeof *text->terms;
     bm25->words += length;
     bm25->count++;
+    bm25->changes++;
 }
 
 static void remove_posting(struct postings *postings, uint32_t slot)
@@ -162,6 +164,7 @@ void bm25_remove(struct bm25 *bm25, uint32_t slot)
     bm25->words -= (uint64_t)bm25->lengths[slot];
     bm25->lengths[slot] = 0;
     bm25->count--;
+    bm25->changes++;
     free(text->terms);
     *text = (struct text){0};
 }
@@ -226,6 +229,11 @@ const uint32_t *bm25_terms(const struct bm25 *bm25, uint32_t slot, size_t *count
 uint32_t bm25_frequency(const struct bm25 *bm25, uint32_t term)
 {
     return bm25->postings[term].count;
+}
+
+uint64_t bm25_changes(const struct bm25 *bm25)
+{
+    return bm25->changes;
 }
 
 const struct lexicon *bm25_lexicon(const struct bm25 *bm25)

@@ -28,6 +28,8 @@ void bm25_remove(struct bm25 *bm25, uint32_t slot);
 const uint32_t *bm25_terms(const struct bm25 *bm25, uint32_t slot, size_t *count);
 /* In how many texts a term is. */
 uint32_t bm25_frequency(const struct bm25 *bm25, uint32_t term);
+/* Rises with every text put or removed; never 0 where there are texts. */
+uint64_t bm25_changes(const struct bm25 *bm25);
 const struct lexicon *bm25_lexicon(const struct bm25 *bm25);
 /* Scores all texts that have any of the terms. Returns the slots that were touched, in no order,
  * and their number; scores[slot] is theirs. Both are valid until the next call on this index. */

@@ -18,7 +18,7 @@ struct lexicon {
     struct buffer bytes;
 };
 
-static uint32_t hash_of(struct slice text)
+uint32_t lexicon_hash(struct slice text)
 {
     uint32_t h = 2166136261u;
     for (size_t i = 0; i < text.len; i++) h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
@@ -81,14 +81,14 @@ uint64_t lexicon_letters_of(struct slice term)
     return letters;
 }
 
-uint64_t lexicon_letters(const struct lexicon *lexicon, uint32_t number)
+const uint64_t *lexicon_letters(const struct lexicon *lexicon)
 {
-    return lexicon->letters[number];
+    return lexicon->letters;
 }
 
 uint32_t lexicon_add(struct lexicon *lexicon, struct slice term)
 {
-    uint32_t hash = hash_of(term), *slot = slot_of(lexicon, term, hash);
+    uint32_t hash = lexicon_hash(term), *slot = slot_of(lexicon, term, hash);
     if (*slot) return *slot - 1;
     if (lexicon->count * 2 >= lexicon->slot_count) {
         grow_slots(lexicon);
@@ -108,7 +108,8 @@ uint32_t lexicon_add(struct lexicon *lexicon, struct slice term)
 
 uint32_t lexicon_find(const struct lexicon *lexicon, struct slice term)
 {
-    return *slot_of(lexicon, term, hash_of(term)) - 1; /* a free slot's 0 becomes LEXICON_NONE */
+    return *slot_of(lexicon, term, lexicon_hash(term)) -
+           1; /* a free slot's 0 becomes LEXICON_NONE */
 }
 
 uint32_t lexicon_count(const struct lexicon *lexicon)

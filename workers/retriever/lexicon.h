@@ -17,9 +17,11 @@ uint32_t lexicon_find(const struct lexicon *lexicon, struct slice term);
 struct slice lexicon_text(const struct lexicon *lexicon, uint32_t number);
 uint32_t lexicon_count(const struct lexicon *lexicon);
 size_t lexicon_bytes(const struct lexicon *lexicon);
-/* Which letters a term has, one bit for each of 64 classes: terms a few edits apart differ in few
- * bits. */
-uint64_t lexicon_letters(const struct lexicon *lexicon, uint32_t number);
+/* Which letters each term has, by number, one bit for each of 64 classes: terms a few edits apart
+ * differ in few bits. Valid until a term is added. */
+const uint64_t *lexicon_letters(const struct lexicon *lexicon);
 uint64_t lexicon_letters_of(struct slice term);
+/* FNV-1a, mixed once more. */
+uint32_t lexicon_hash(struct slice term);
 
 #endif

@@ -1,12 +1,10 @@
 #include "workers/retriever/passages.h"
 
-#include <stdlib.h>
-
 struct chosen {
     const struct passages *from;
     struct resident_hit *hits;
-    uint32_t *slots; /* of each hit's best chunk */
     size_t count;
+    uint32_t slots[FUSED_MAX]; /* of each hit's best chunk */
 };
 
 /* --- near-duplicates --- */
@@ -120,16 +118,17 @@ static struct resident_hit hit_of(const struct passages *passages, const struct 
 
 size_t passages_choose(const struct passages *passages, struct resident_hit *hits)
 {
-    struct chosen chosen = {.from = passages, .hits = hits};
-    chosen.slots = xmalloc(MAX(passages->top_k, (size_t)1) * sizeof *chosen.slots);
-    for (size_t i = 0; i < passages->count && chosen.count < passages->top_k; i++) {
-        const struct fused *fused = &passages->fused[i];
-        struct resident_hit hit = hit_of(passages, fused);
+    struct chosen chosen;
+    struct fused fused;
+    chosen.from = passages;
+    chosen.hits = hits;
+    chosen.count = 0;
+    while (chosen.count < passages->top_k && fusion_next(passages->fusion, &fused)) {
+        struct resident_hit hit = hit_of(passages, &fused);
         if (passages->merge && join_neighbours(&chosen, &hit)) continue;
-        if (passages->merge && repeats(&chosen, fused->slot)) continue;
-        chosen.slots[chosen.count] = fused->slot;
+        if (passages->merge && repeats(&chosen, fused.slot)) continue;
+        chosen.slots[chosen.count] = fused.slot;
         hits[chosen.count++] = hit;
     }
-    free(chosen.slots);
     return chosen.count;
 }

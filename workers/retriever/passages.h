@@ -19,8 +19,7 @@ struct place {
 struct passages {
     const struct bm25 *bm25;
     const struct place *places; /* by slot */
-    const struct fused *fused;  /* best first */
-    size_t count;
+    struct fusion *fusion;      /* used up as far as need be */
     size_t top_k;
     bool merge; /* false: every chunk is a passage */
 };

@@ -2,7 +2,6 @@
 
 #include "common/buffer.h"
 #include "common/text.h"
-#include "workers/retriever/spelling.h"
 #include "workers/retriever/synonyms.h"
 #include "workers/retriever/terms.h"
 #include "workers/retriever/words.h"
@@ -20,6 +19,7 @@ static const float beside = 0.2f, instead = 0.7f;
 
 struct reader {
     const struct bm25 *bm25;
+    struct corrections *remembered;
     const struct language *language; /* the question's */
     const struct language *const *languages;
     struct query *query;
@@ -75,8 +75,9 @@ static bool add_halves(struct reader *reader, struct slice text)
     for (size_t at = HALF_MIN; at + HALF_MIN <= text.len; at++) {
         struct word left = {{text.ptr, at}, false}, right = {{text.ptr + at, text.len - at}, false};
         struct bm25_concept first = concept_of(reader, &left, parted);
+        if (!first.count) continue;
         struct bm25_concept second = concept_of(reader, &right, parted);
-        if (!first.count || !second.count) continue;
+        if (!second.count) continue;
         add_concept(reader, first);
         return add_concept(reader, second);
     }
@@ -87,7 +88,7 @@ static void add_corrected(struct reader *reader, struct slice text)
 {
     struct correction corrections[SPELLING_MAX];
     struct bm25_concept concept = {0};
-    size_t count = spelling_correct(reader->bm25, text, corrections);
+    size_t count = corrections_find(reader->remembered, reader->bm25, text, corrections);
     if (!count || corrections[0].distance > 1) {
         if (add_halves(reader, text)) return;
     }
@@ -135,11 +136,15 @@ static void on_word(void *context, const struct word *word)
     add_joined(reader, word);
 }
 
-void query_read(const struct bm25 *bm25, struct slice text, const struct language *language,
-                const struct language *const *languages, struct query *query)
+void query_read(const struct bm25 *bm25, struct corrections *corrections, struct slice text,
+                const struct language *language, const struct language *const *languages,
+                struct query *query)
 {
-    struct reader reader = {
-        .bm25 = bm25, .language = language, .languages = languages, .query = query};
+    struct reader reader = {.bm25 = bm25,
+                            .remembered = corrections,
+                            .language = language,
+                            .languages = languages,
+                            .query = query};
     query->count = 0;
     words_scan(language, text, on_word, &reader);
     buffer_free(&reader.last);

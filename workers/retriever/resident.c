@@ -21,6 +21,7 @@ enum { LANGUAGES_MAX = 32, SCAN_ROWS = 256 };
 struct resident {
     size_t dimensions, stride;
     struct bm25 *bm25;
+    struct corrections corrections;
     struct id_map slots;  /* by chunk id */
     struct place *places; /* by slot, as all that follow */
     int8_t *rows;         /* stride bytes each, SCAN_LANE-aligned */
@@ -48,6 +49,7 @@ void resident_destroy(struct resident **self)
     struct resident *resident = *self;
     if (!resident) return;
     bm25_destroy(&resident->bm25);
+    corrections_free(&resident->corrections);
     id_map_free(&resident->slots);
     free(resident->places);
     free(resident->rows);
@@ -166,7 +168,8 @@ static void search_words(struct resident *resident, const struct resident_query 
     const float *scores;
     size_t touched;
     list_languages(resident, languages);
-    query_read(resident->bm25, query->text, query->language, languages, &read);
+    query_read(resident->bm25, &resident->corrections, query->text, query->language, languages,
+               &read);
     const uint32_t *slots =
         bm25_score(resident->bm25, read.concepts, read.count, &scores, &touched);
     for (size_t i = 0; i < touched; i++) {
@@ -174,7 +177,7 @@ static void search_words(struct resident *resident, const struct resident_query 
         if (best_wants(best, scores[slot]))
             best_offer(best, (struct candidate){scores[slot], slot, resident->places[slot].id});
     }
-    best_sort(best);
+    best_select(best);
 }
 
 static void offer_rows(const struct resident *resident, const int32_t *dots, size_t first,
@@ -199,24 +202,24 @@ static void search_vectors(const struct resident *resident, const float *vector,
                   resident->stride, dots);
         offer_rows(resident, dots, at, count, best);
     }
-    best_sort(best);
+    best_select(best);
 }
 
 size_t resident_search(struct resident *resident, const struct resident_query *query,
                        struct resident_hit *hits)
 {
     struct best words, vectors;
-    struct fused fused[FUSED_MAX];
+    struct fusion fusion;
     words.count = vectors.count = 0;
+    words.full = vectors.full = false;
     if (!resident_count(resident)) return 0;
     search_words(resident, query, &words);
     if (query->vector) search_vectors(resident, query->vector, &vectors);
-    double weight = query->vector ? query->vector_weight : 0;
+    fusion_blend(&vectors, &words, query->vector ? query->vector_weight : 0, &fusion);
     struct passages passages = {
         .bm25 = resident->bm25,
         .places = resident->places,
-        .fused = fused,
-        .count = fusion_blend(&vectors, &words, weight, fused),
+        .fusion = &fusion,
         .top_k = query->top_k,
         .merge = query->merge,
     };
@@ -233,5 +236,6 @@ size_t resident_bytes(const struct resident *resident)
     size_t each = resident->stride + sizeof *resident->places + sizeof *resident->sums +
                   sizeof *resident->scales + sizeof *resident->languages;
     return sizeof *resident + resident->capacity * each + bm25_bytes(resident->bm25) +
-           id_map_bytes(&resident->slots) + resident->free_capacity * sizeof(uint32_t);
+           corrections_bytes(&resident->corrections) + id_map_bytes(&resident->slots) +
+           resident->free_capacity * sizeof(uint32_t);
 }

@@ -1,16 +1,21 @@
-/* Every term is looked at: its letters, as bits, rule out nearly all of them at one comparison
- * each, and the rest are compared in full (optimal string alignment, Damerau 1964; Levenshtein
+/* Every term is looked at: its letters, as bits, rule out nearly all of them at a comparison or
+ * two each, and the rest are compared in full (optimal string alignment, Damerau 1964; Levenshtein
  * 1966).
  *
  * The index holds stems, and a misspelt word may keep its ending ("conecttion"), so a term may also
  * end before the word does. */
 #include "workers/retriever/spelling.h"
 
-enum { WORD_MIN = 4, TWO_EDITS_MIN = 8, WORD_MAX = 32, ENDING_MAX = 4, STEM_MIN = 4 };
+enum { WORD_MIN = 4, TWO_EDITS_MIN = 8, ENDING_MAX = 4, STEM_MIN = 4 };
 
 static unsigned edits_allowed(size_t len)
 {
-    return len < WORD_MIN || len > WORD_MAX ? 0 : len < TWO_EDITS_MIN ? 1 : 2;
+    return len < WORD_MIN || len > SPELLING_WORD_MAX ? 0 : len < TWO_EDITS_MIN ? 1 : 2;
+}
+
+bool spelling_may_correct(struct slice word)
+{
+    return edits_allowed(word.len) > 0;
 }
 
 static unsigned least(unsigned a, unsigned b, unsigned c)
@@ -22,7 +27,7 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
  * letters left over; `limit` + 1 if there are more than `limit`. */
 static unsigned distance(struct slice word, struct slice term, unsigned limit)
 {
-    unsigned rows[3][WORD_MAX + 1];
+    unsigned rows[3][SPELLING_WORD_MAX + 1];
     unsigned *before = rows[0], *above = rows[1], *row = rows[2];
     for (unsigned j = 0; j <= word.len; j++) above[j] = j;
     for (size_t i = 1; i <= term.len; i++) {
@@ -61,17 +66,38 @@ static void keep(const struct bm25 *bm25, struct correction correction,
     *count = MIN(*count + 1, (size_t)SPELLING_MAX);
 }
 
+/* A few steps, where counting all bits would be a call on a processor without that instruction. */
+static bool has_more_bits(uint64_t bits, unsigned limit)
+{
+    for (; limit; limit--) bits &= bits - 1;
+    return bits != 0;
+}
+
+/* Whether a term's letters leave it possible: each edit accounts for one letter that only the term
+ * has, or for one of the word before its ending that the term lacks. */
+static bool may_be_near(uint64_t term, uint64_t word, uint64_t beginning, unsigned limit)
+{
+    return !has_more_bits(term & ~word, limit) && !has_more_bits(beginning & ~term, limit);
+}
+
+static struct slice beginning_of(struct slice word)
+{
+    return (struct slice){word.ptr, word.len - MIN(word.len, (size_t)ENDING_MAX)};
+}
+
 size_t spelling_correct(const struct bm25 *bm25, struct slice word,
                         struct correction corrections[SPELLING_MAX])
 {
     const struct lexicon *lexicon = bm25_lexicon(bm25);
-    uint64_t letters = lexicon_letters_of(word);
+    const uint64_t *letters = lexicon_letters(lexicon);
+    uint64_t of_word = lexicon_letters_of(word);
+    uint64_t of_beginning = lexicon_letters_of(beginning_of(word));
+    uint32_t terms = lexicon_count(lexicon);
     unsigned limit = edits_allowed(word.len);
     size_t count = 0;
-    for (uint32_t term = 0; limit && term < lexicon_count(lexicon); term++) {
-        uint64_t missing = lexicon_letters(lexicon, term) & ~letters;
-        if ((unsigned)__builtin_popcountll(missing) > limit || !bm25_frequency(bm25, term))
-            continue;
+    for (uint32_t term = 0; limit && term < terms; term++) {
+        if (!may_be_near(letters[term], of_word, of_beginning, limit)) continue;
+        if (!bm25_frequency(bm25, term)) continue;
         struct slice text = lexicon_text(lexicon, term);
         bool near = text.len <= word.len + limit && text.len + limit + ENDING_MAX >= word.len;
         if (!near || text.len < WORD_MIN - 1) continue;

@@ -2,13 +2,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "common/buffer.h"
 #include "workers/retriever/bm25.h"
+#include "workers/retriever/corrections.h"
 #include "workers/retriever/id_map.h"
-#include "workers/retriever/spelling.h"
 
 /* Stores "term*count term ...". */
 static void put(struct bm25 *bm25, uint32_t slot, const char *text)
@@ -141,6 +142,46 @@ static void the_nearest_and_most_frequent_correction_comes_first(void **state)
     bm25_destroy(&bm25);
 }
 
+/* Words by the thousand, so that many have the same place in what is remembered. */
+static void what_is_remembered_of_a_word_is_what_would_be_found(void **state)
+{
+    enum { WORDS_ASKED = 3000 };
+    struct corrections corrections = {0};
+    struct bm25 *bm25 = bm25_new();
+    (void)state;
+    for (uint32_t round = 0; round < 3; round++) {
+        put(bm25, round, round == 0 ? "table cable" : round == 1 ? "cable stable" : "xables fable");
+        for (size_t i = 0; i < 2 * WORDS_ASKED; i++) {
+            static const char *const stems[] = {"xabl", "tabl", "stabel", "no such", "ab"};
+            struct correction want[SPELLING_MAX], got[SPELLING_MAX];
+            char word[16];
+            snprintf(word, sizeof word, "%s%zu", stems[i % 5], i % WORDS_ASKED / 10);
+            size_t count = spelling_correct(bm25, slice_of(word), want);
+            assert_int_equal(corrections_find(&corrections, bm25, slice_of(word), got), count);
+            assert_memory_equal(got, want, count * sizeof *want);
+        }
+    }
+    corrections_free(&corrections);
+    bm25_destroy(&bm25);
+}
+
+static void a_remembered_correction_is_looked_for_again_when_texts_change(void **state)
+{
+    struct corrections corrections = {0};
+    struct correction found[SPELLING_MAX];
+    struct bm25 *bm25 = bm25_new();
+    (void)state;
+    put(bm25, 0, "table");
+    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 0);
+    put(bm25, 1, "vacuum");
+    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 1);
+    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 1);
+    bm25_remove(bm25, 1);
+    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 0);
+    corrections_free(&corrections);
+    bm25_destroy(&bm25);
+}
+
 static void ids_are_found_until_they_are_removed(void **state)
 {
     enum { IDS = 3000 };
@@ -165,6 +206,8 @@ int main(void)
         cmocka_unit_test(an_index_forgets_what_was_removed),
         cmocka_unit_test(misspelt_words_are_known_by_few_edits),
         cmocka_unit_test(the_nearest_and_most_frequent_correction_comes_first),
+        cmocka_unit_test(what_is_remembered_of_a_word_is_what_would_be_found),
+        cmocka_unit_test(a_remembered_correction_is_looked_for_again_when_texts_change),
         cmocka_unit_test(ids_are_found_until_they_are_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
