@@ -94,7 +94,7 @@ class Timings:
             events.sort()
 
     def restarts(self, kind):
-        """(request, ns of the fault, ns of its next start) of those that ran on a victim. A start of
+        """(request, fault, ns of its next start) of those that ran on a victim. A start of
         an attempt that was overtaken is none: somebody woke up late, and was told to stop."""
         for fault in self.faults:
             if fault.kind != kind or fault.pool != "generate":
@@ -106,26 +106,33 @@ class Timings:
                 if last and last.what == "start" and last.pid == fault.pid:
                     later = (event.ns for event in events if event.what == "start" and
                              event.ns > fault.ns and event.attempt > last.attempt)
-                    yield request, fault.ns, next(later, None)
+                    start = next(later, None)
+                    if not self.hurt_again(fault, start):
+                        yield request, fault, start
+
+    def hurt_again(self, fault, until_ns):
+        """Something else befell the worker before, which may be why the job went on elsewhere."""
+        return until_ns and any(other.pid == fault.pid and fault.ns < other.ns < until_ns
+                                for other in self.faults)
 
     def next_tokens(self, requests, kind, continued):
         """From the fault to the first token of the next attempt, where its client was watching."""
         by_id = {r.id: r for r in requests if r.kind["continued"] == continued}
-        for request, ns, start in self.restarts(kind):
+        for request, fault, start in self.restarts(kind):
             tokens = by_id[request].tokens if request in by_id and start else []
             later = next((t for t, _ in tokens if t > start), None) if start else None
-            if later and tokens[0][0] < ns:
-                yield (later - ns) / 1e6
+            if later and tokens[0][0] < fault.ns:
+                yield (later - fault.ns) / 1e6
 
     def redeliveries(self, kind, others_awake=False):
         """From the fault to the start of the next attempt; others_awake: only where no other
-        generator had been stopped meanwhile that the job might be given to first."""
-        return [(start - ns) / 1e6 for _, ns, start in self.restarts(kind)
-                if start and not (others_awake and self.one_sleeps(ns, start))]
+        generator stood still meanwhile that the job might be given to first."""
+        return [(start - fault.ns) / 1e6 for _, fault, start in self.restarts(kind)
+                if start and not (others_awake and self.another_sleeps(fault, start))]
 
-    def one_sleeps(self, since_ns, until_ns):
-        return any(fault.kind == "stop" and fault.pool == "generate" and
-                   fault.ns <= until_ns and fault.until_ns >= since_ns for fault in self.faults)
+    def another_sleeps(self, fault, until_ns):
+        return any(other.kind == "stop" and other.pool == fault.pool and other.pid != fault.pid and
+                   other.ns <= until_ns and other.until_ns >= fault.ns for other in self.faults)
 
     def story(self, request):
         """What befell a request and the workers that had it, in order, for people."""

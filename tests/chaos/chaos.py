@@ -15,6 +15,7 @@ import json
 import pathlib
 import random
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -27,6 +28,7 @@ from workers import SCRIPTED
 COUNTS = {"millrace-embedder": 2, "millrace-retriever": 2, SCRIPTED: 3}
 SETTLE_S = 60
 CANCEL_LIMIT_MS = 50
+TIMER_S = 0.01
 SHOWN_MAX = 20
 
 
@@ -79,8 +81,18 @@ def forgotten(system, requests):
             if [turn for turn in kept[conversation] if turn in told[conversation]] != told[conversation]]
 
 
-async def storm(load, adversary, seconds):
+async def watch_lateness(late_ms):
+    """How late a timer of this process is: what the machine itself adds to every time below."""
+    while True:
+        due = time.monotonic() + TIMER_S
+        await asyncio.sleep(TIMER_S)
+        late_ms.append((time.monotonic() - due) * 1000)
+
+
+async def storm(load, adversary, seconds, late_ms):
+    lateness = asyncio.ensure_future(watch_lateness(late_ms))
     await asyncio.gather(load.run(seconds), adversary.run(seconds))
+    lateness.cancel()
 
 
 # --- what it prints ---
@@ -128,7 +140,8 @@ def report_times(load, adversary, timings):
     times("SIGKILL to redelivery, all", timings.redeliveries("kill"))
     times("SIGKILL to next token, continued", timings.next_tokens(load.requests, "kill", 1))
     times("SIGKILL to next token, written again", timings.next_tokens(load.requests, "kill", 0))
-    times("SIGSTOP to redelivery", timings.redeliveries("stop"))
+    times("SIGSTOP to redelivery, others awake", timings.redeliveries("stop", others_awake=True))
+    times("SIGSTOP to redelivery, all", timings.redeliveries("stop"))
     cancels = list(timings.cancels(load.requests))
     times("client gone to idle slot", cancels)
     line(f"  of them within {CANCEL_LIMIT_MS} ms",
@@ -158,7 +171,8 @@ def main():
         log = system.data / "scripted.log"
         adversary = Adversary(system, COUNTS, wanted.seed, SCRIPTED_LOG=str(log))
         load = Load(system.port, prepare(system), wanted.seed, wanted.rate)
-        asyncio.run(storm(load, adversary, wanted.seconds))
+        late_ms = []
+        asyncio.run(storm(load, adversary, wanted.seconds, late_ms))
         wait_for(lambda: settled(system), "an idle system", SETTLE_S, 0.1)
         lanes = system.good("GET", "/api/ops/pools")["pools"]
         wrong = forgotten(system, load.requests)
@@ -167,6 +181,7 @@ def main():
         timings = Timings(log, adversary.faults)
         cut = [request for request, _, start in timings.restarts("term") if start]
         report_requests(load, adversary, ledger)
+        times("a 10 ms timer of this process is late by", late_ms)
         report_times(load, adversary, timings)
         report_lanes(lanes)
         wrong += adversary.bad_ends + [f"a drain cut {timings.story(request)}" for request in cut]
