@@ -10,9 +10,26 @@ enum {
     SURROUNDING_MAX = 512, /* bytes of a title or a path of headings that are read */
 };
 
+/* A sentence of a passage, or a heading in it. */
+struct piece {
+    struct sentence sentence;
+    struct stretch stretch;
+};
+
+/* A passage cut up. */
+struct cut {
+    struct stretch title;
+    struct stretch path[LEVELS - 1]; /* "Install > Linux": a level for each part */
+    unsigned path_count;
+    size_t piece_end; /* the next passage's first piece */
+};
+
 struct candidates {
     const struct question *question;
     struct scanner scanner;
+    struct piece *pieces; /* of all passages; they do not move once all are cut */
+    size_t piece_count, piece_capacity;
+    struct cut cuts[PASSAGES_MAX];
     struct candidate *items;
     size_t count, capacity;
     struct passage_view views[PASSAGES_MAX];
@@ -31,17 +48,10 @@ void candidates_destroy(struct candidates **candidates)
 {
     if (!*candidates) return;
     scanner_free(&(*candidates)->scanner);
+    free((*candidates)->pieces);
     free((*candidates)->items);
     free(*candidates);
     *candidates = NULL;
-}
-
-static struct scan scan_of(struct candidates *candidates, struct slice text)
-{
-    struct scan scan = {0};
-    text.len = text_cut(text, SURROUNDING_MAX);
-    if (text.len) scanner_read(&candidates->scanner, text, &scan);
-    return scan;
 }
 
 /* --- sentences --- */
@@ -59,27 +69,24 @@ static term_set sections_terms(const struct sections *sections)
     return terms;
 }
 
-static void sections_open(struct sections *sections, unsigned level, const struct scan *heading)
+static void sections_open(struct sections *sections, unsigned level, term_set terms,
+                          unsigned content)
 {
-    term_set terms = heading->strong | heading->weak;
     unsigned count = (unsigned)__builtin_popcount(terms);
     size_t slot = level ? level - 1 : LEVELS - 1;
     for (size_t i = slot; i < LEVELS; i++) sections->levels[i] = 0;
     sections->levels[slot] = terms;
-    sections->about = count && heading->content <= count + (count > 1);
+    sections->about = count && content <= count + (count > 1);
 }
 
-/* "Install > Linux": the passage's own path, a level for each part. */
+/* The passage's own path of headings. */
 static void sections_start(struct candidates *candidates, struct sections *sections,
-                           struct slice path)
+                           const struct cut *cut)
 {
-    for (unsigned level = 1; path.len && level < LEVELS; level++) {
-        const char *mark = memmem(path.ptr, path.len, " > ", 3);
-        struct slice part = {path.ptr, mark ? (size_t)(mark - path.ptr) : path.len};
-        struct scan scan = scan_of(candidates, part);
-        sections_open(sections, level, &scan);
-        size_t used = MIN(part.len + 3, path.len);
-        path = (struct slice){path.ptr + used, path.len - used};
+    for (unsigned i = 0; i < cut->path_count; i++) {
+        struct scan scan = scanner_scan(&candidates->scanner, &cut->path[i]);
+        sections_open(sections, i + 1, scan.strong | scan.weak,
+                      scanner_content(&candidates->scanner, &cut->path[i]));
     }
 }
 
@@ -106,7 +113,8 @@ static void judge(const struct candidates *candidates, const struct passage_view
                   const struct scan *scan, struct candidate *candidate)
 {
     const struct sentence *sentence = &candidate->sentence;
-    uint64_t sets = language_word_sets(candidates->question->language, scan->first);
+    struct slice first = scanner_first(&candidates->scanner, candidate->stretch);
+    uint64_t sets = language_word_sets(candidates->question->language, first);
     bool cut = candidate->at == view->passage->start && candidate->at > 0;
     candidate->leans = sets & candidates->leaning;
     candidate->points = sets & candidates->pointing;
@@ -123,9 +131,10 @@ static struct candidate *next_candidate(struct candidates *candidates)
 }
 
 static void add_candidate(struct candidates *candidates, const struct passage_view *view,
-                          const struct sentence *sentence, const struct scan *scan,
+                          const struct piece *piece, const struct scan *scan,
                           const struct sections *sections)
 {
+    const struct sentence *sentence = &piece->sentence;
     struct candidate *candidate = next_candidate(candidates);
     *candidate = (struct candidate){
         .sentence = *sentence,
@@ -136,12 +145,11 @@ static void add_candidate(struct candidates *candidates, const struct passage_vi
         .section = sections_terms(sections),
         .headed = sections->about,
         .denied = scan->denied,
-        .hash = scan->hash,
-        .words = scan->words,
-        .number = scan->number,
-        .year = scan->year,
+        .stretch = &piece->stretch,
+        .words = (unsigned)piece->stretch.count,
+        .number = piece->stretch.number,
+        .year = piece->stretch.year,
     };
-    memcpy(candidate->words_seen, scan->words_seen, sizeof candidate->words_seen);
     if (candidate->strong | candidate->weak | candidate->section | view->title)
         judge(candidates, view, scan, candidate);
 }
@@ -157,23 +165,27 @@ static void mark_headers(struct candidates *candidates, const struct passage_vie
     }
 }
 
-static void read_sentences(struct candidates *candidates, struct passage_view *view,
-                           unsigned *stops)
+static void add_votes(unsigned *stops, uint64_t votes)
 {
-    struct slice text = view->passage->text;
-    text.len = text_cut(text, PASSAGE_TEXT_MAX);
-    struct sentence_reader reader = {.text = text};
-    struct sentence sentence;
+    for (size_t i = 0; votes; i++, votes >>= 8) stops[i] += votes & 0xFF;
+}
+
+static void read_pieces(struct candidates *candidates, struct passage_view *view, unsigned *stops)
+{
+    const struct cut *cut = &candidates->cuts[view - candidates->views];
+    size_t at = cut > candidates->cuts ? cut[-1].piece_end : 0;
     struct sections sections = {0};
-    sections_start(candidates, &sections, view->passage->heading);
-    while (candidates->count < CANDIDATES_MAX && sentence_next(&reader, &sentence)) {
-        struct scan scan = {.stops = stops};
-        scanner_read(&candidates->scanner, sentence.text, &scan);
+    sections_start(candidates, &sections, cut);
+    for (; at < cut->piece_end && candidates->count < CANDIDATES_MAX; at++) {
+        const struct piece *piece = &candidates->pieces[at];
+        struct scan scan = scanner_scan(&candidates->scanner, &piece->stretch);
+        add_votes(stops, piece->stretch.votes);
         view->body |= scan.strong | scan.weak;
-        if (sentence.kind == SENTENCE_HEADING)
-            sections_open(&sections, sentence.level, &scan);
-        else if (scan.words)
-            add_candidate(candidates, view, &sentence, &scan, &sections);
+        if (piece->sentence.kind == SENTENCE_HEADING)
+            sections_open(&sections, piece->sentence.level, scan.strong | scan.weak,
+                          scanner_content(&candidates->scanner, &piece->stretch));
+        else if (piece->stretch.count)
+            add_candidate(candidates, view, piece, &scan, &sections);
     }
 }
 
@@ -182,7 +194,7 @@ static bool is_foreign(const struct question *question, const unsigned *stops)
 {
     const struct language *language;
     unsigned own = 0, other = 0;
-    for (size_t i = 0; i < SCAN_LANGUAGES && (language = language_at(i)); i++)
+    for (size_t i = 0; i < VOTE_LANGUAGES && (language = language_at(i)); i++)
         if (language == question->language)
             own = stops[i];
         else
@@ -212,14 +224,15 @@ static unsigned document_of(struct candidates *candidates, const struct passage 
 
 static void read_passage(struct candidates *candidates, const struct passage *passage)
 {
-    unsigned stops[SCAN_LANGUAGES] = {0};
+    unsigned stops[VOTE_LANGUAGES] = {0};
     unsigned document = document_of(candidates, passage);
-    struct scan title = scan_of(candidates, passage->title);
+    const struct cut *cut = &candidates->cuts[candidates->view_count];
+    struct scan title = scanner_scan(&candidates->scanner, &cut->title);
     struct passage_view *view = &candidates->views[candidates->view_count++];
     *view =
         (struct passage_view){.passage = passage, .document = document, .first = candidates->count};
     view->title = title.strong | title.weak;
-    read_sentences(candidates, view, stops);
+    read_pieces(candidates, view, stops);
     view->end = candidates->count;
     mark_headers(candidates, view);
     view->about = is_about(view);
@@ -234,17 +247,66 @@ static size_t make_room(struct candidates *candidates, const struct list *passag
     const struct passage *items = passages->items;
     size_t count = 0, bytes = 0;
     for (; count < MIN(passages->count, (size_t)PASSAGES_MAX) && bytes < CONTEXT_TEXT_MAX; count++)
-        bytes += MIN(items[count].text.len, (size_t)PASSAGE_TEXT_MAX) + 2 * SURROUNDING_MAX;
+        bytes += MIN(items[count].text.len, (size_t)PASSAGE_TEXT_MAX) + 4 * SURROUNDING_MAX;
     scanner_rewind(&candidates->scanner, bytes);
     return count;
 }
 
-static void read_passages(struct candidates *candidates, const struct list *passages)
+static void cut_surrounding(struct candidates *candidates, struct slice text,
+                            struct stretch *stretch)
 {
+    text.len = text_cut(text, SURROUNDING_MAX);
+    scanner_cut(&candidates->scanner, text, stretch);
+}
+
+static void cut_path(struct candidates *candidates, struct slice path, struct cut *cut)
+{
+    for (cut->path_count = 0; path.len && cut->path_count < LEVELS - 1; cut->path_count++) {
+        const char *mark = memmem(path.ptr, path.len, " > ", 3);
+        struct slice part = {path.ptr, mark ? (size_t)(mark - path.ptr) : path.len};
+        cut_surrounding(candidates, part, &cut->path[cut->path_count]);
+        size_t used = MIN(part.len + 3, path.len);
+        path = (struct slice){path.ptr + used, path.len - used};
+    }
+}
+
+static void cut_text(struct candidates *candidates, struct slice text)
+{
+    struct sentence_reader reader = {.text = {text.ptr, text_cut(text, PASSAGE_TEXT_MAX)}};
+    struct sentence sentence;
+    while (sentence_next(&reader, &sentence)) {
+        candidates->pieces = xgrow(candidates->pieces, &candidates->piece_capacity,
+                                   candidates->piece_count + 1, sizeof *candidates->pieces);
+        struct piece *piece = &candidates->pieces[candidates->piece_count++];
+        piece->sentence = sentence;
+        scanner_cut(&candidates->scanner, sentence.text, &piece->stretch);
+    }
+}
+
+static void cut_passage(struct candidates *candidates, const struct passage *passage,
+                        struct cut *cut)
+{
+    cut_surrounding(candidates, passage->title, &cut->title);
+    cut_path(candidates, passage->heading, cut);
+    cut_text(candidates, passage->text);
+    cut->piece_end = candidates->piece_count;
+}
+
+/* Returns how many there are. */
+static size_t cut_passages(struct candidates *candidates, const struct list *passages)
+{
+    const struct passage *items = passages->items;
     size_t count = make_room(candidates, passages);
+    candidates->piece_count = 0;
+    for (size_t i = 0; i < count; i++) cut_passage(candidates, &items[i], &candidates->cuts[i]);
+    return count;
+}
+
+static void read_passages(struct candidates *candidates, const struct passage *passages,
+                          size_t count)
+{
     candidates->count = candidates->view_count = candidates->documents = 0;
-    for (size_t i = 0; i < count; i++)
-        read_passage(candidates, &((const struct passage *)passages->items)[i]);
+    for (size_t i = 0; i < count; i++) read_passage(candidates, &passages[i]);
 }
 
 static term_set terms_met(const struct candidates *candidates)
@@ -281,9 +343,10 @@ void candidates_read(struct candidates *candidates, const struct question *quest
     candidates->leaning = language_set(question->language, "leaning");
     candidates->pointing = language_set(question->language, "pointing");
     scanner_start(&candidates->scanner, question, stemmer);
-    read_passages(candidates, passages);
+    size_t count = cut_passages(candidates, passages);
+    read_passages(candidates, passages->items, count);
     if (scanner_revise(&candidates->scanner, all & ~terms_met(candidates)))
-        read_passages(candidates, passages);
+        read_passages(candidates, passages->items, count);
     weigh_terms(candidates);
 }
 
@@ -291,6 +354,15 @@ struct candidate *candidates_items(const struct candidates *candidates, size_t *
 {
     *count = candidates->count;
     return candidates->items;
+}
+
+const struct candidate *candidates_sign(const struct candidates *candidates, size_t item)
+{
+    struct candidate *candidate = &candidates->items[item];
+    if (!candidate->is_signed)
+        candidate->signature = scanner_sign(&candidates->scanner, candidate->stretch);
+    candidate->is_signed = true;
+    return candidate;
 }
 
 const struct passage_view *candidates_views(const struct candidates *candidates, size_t *count)

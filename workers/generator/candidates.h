@@ -17,14 +17,15 @@ enum {
 
 struct candidate {
     struct sentence sentence;
-    unsigned passage;       /* index */
-    size_t at;              /* bytes into the document's text: the same in overlapping passages */
-    term_set strong;        /* the word itself, or its stem */
-    term_set weak;          /* a word that is near */
-    term_set section;       /* in the headings above */
-    term_set denied;        /* behind a negation: "no React" */
-    uint64_t words_seen[4]; /* a signature of its words */
-    uint64_t hash;          /* of its words in order */
+    unsigned passage; /* index */
+    size_t at;        /* bytes into the document's text: the same in overlapping passages */
+    term_set strong;  /* the word itself, or its stem */
+    term_set weak;    /* a word that is near */
+    term_set section; /* in the headings above */
+    term_set denied;  /* behind a negation: "no React" */
+    const struct stretch *stretch;
+    struct signature signature; /* see candidates_sign() */
+    bool is_signed;
     unsigned words;
     bool leans;    /* starts with "It", "This": means little alone */
     bool headed;   /* the heading above is what is asked about, and hardly more */
@@ -58,6 +59,8 @@ void candidates_read(struct candidates *candidates, const struct question *quest
 
 struct candidate *candidates_items(const struct candidates *candidates, size_t *count);
 const struct passage_view *candidates_views(const struct candidates *candidates, size_t *count);
+/* A candidate with its signature, made when first asked for. */
+const struct candidate *candidates_sign(const struct candidates *candidates, size_t item);
 unsigned candidates_documents(const struct candidates *candidates); /* how many different ones */
 /* How much a term tells, by its rarity among the sentences read (more where none has it); and the
  * word of a passage, as it stands there, that it was found as; empty where it was not. */

@@ -65,8 +65,9 @@ static void note_earlier(const struct history *history, struct asked *asked)
 /* The key of the phrase that is the whole answer, or NULL where the passages are asked. */
 static const char *phrase_key(const struct generation *generation)
 {
+    bool trivial = generation->level == COMPLEXITY_TRIVIAL;
     const char *small_talk =
-        complexity_small_talk(generation->language, generation->request.message);
+        trivial ? complexity_small_talk(generation->language, generation->request.message) : NULL;
     if (small_talk) return small_talk;
     if (generation->passages.passages.count) return NULL;
     return generation->request.portfolio_id ? "no_answer" : "no_documents";

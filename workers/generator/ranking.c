@@ -83,7 +83,9 @@ static float score_terms(const struct ranking *ranking, const struct candidate *
 
 static bool starts_with(struct slice text, struct slice prefix)
 {
-    return prefix.len && text.len >= prefix.len && !strncasecmp(text.ptr, prefix.ptr, prefix.len);
+    if (!prefix.len || text.len < prefix.len) return false;
+    bool may = ((text.ptr[0] ^ prefix.ptr[0]) & ~('a' ^ 'A')) == 0; /* mostly false */
+    return may && !strncasecmp(text.ptr, prefix.ptr, prefix.len);
 }
 
 /* True for what the question names, and for the documents' own names. */
@@ -153,9 +155,11 @@ static bool ends_with(struct slice text, char c)
 /* "TRUNCATE [ TABLE ] [ ONLY ] name": a grammar, not a sentence. */
 static bool is_synopsis(struct slice text)
 {
+    static const bool is_bracket[256] = {['['] = true, [']'] = true, ['{'] = true, ['}'] = true,
+                                         ['<'] = true, ['>'] = true, ['|'] = true};
     size_t brackets = 0;
     for (size_t i = 0; i < text.len && brackets < SYNOPSIS_BRACKETS; i++)
-        brackets += strchr("[]{}<>|", text.ptr[i]) && text.ptr[i];
+        brackets += is_bracket[(unsigned char)text.ptr[i]];
     return brackets == SYNOPSIS_BRACKETS;
 }
 
@@ -238,7 +242,7 @@ static void score_all(struct ranking *ranking, term_set own, term_set counted)
 void ranking_start(struct ranking *ranking, const struct question *question,
                    const struct candidates *candidates)
 {
-    *ranking = (struct ranking){.question = question};
+    *ranking = (struct ranking){.question = question, .candidates = candidates};
     ranking->items = candidates_items(candidates, &ranking->count);
     ranking->views = candidates_views(candidates, &ranking->view_count);
     for (size_t i = 0; i < ranking->view_count; i++)
@@ -281,7 +285,7 @@ bool ranking_answers(const struct ranking *ranking)
 
 /* --- the choice --- */
 
-static float likeness(const struct candidate *a, const struct candidate *b)
+static float likeness(const struct signature *a, const struct signature *b)
 {
     unsigned both = 0, either = 0;
     for (size_t i = 0; i < ARRAY_LEN(a->words_seen); i++) {
@@ -293,11 +297,14 @@ static float likeness(const struct candidate *a, const struct candidate *b)
 
 static float likeness_most(const struct ranking *ranking, const struct choice *choice, size_t item)
 {
+    if (!choice->count) return 0;
+    const struct signature *own = &candidates_sign(ranking->candidates, item)->signature;
     float most = 0;
     for (size_t i = 0; i < choice->count; i++) {
-        const struct candidate *chosen = &ranking->items[choice->items[i]];
-        if (chosen->hash == ranking->items[item].hash) return 1;
-        most = MAX(most, likeness(chosen, &ranking->items[item]));
+        const struct signature *chosen =
+            &candidates_sign(ranking->candidates, choice->items[i])->signature;
+        if (chosen->hash == own->hash) return 1;
+        most = MAX(most, likeness(chosen, own));
     }
     return most;
 }

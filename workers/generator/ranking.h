@@ -13,6 +13,7 @@ enum { CHOICE_MAX = 64 };
 
 struct ranking {
     const struct question *question;
+    const struct candidates *candidates;
     struct candidate *items;
     size_t count;
     const struct passage_view *views;

@@ -48,10 +48,9 @@ static struct slice trim(struct slice text)
     return text;
 }
 
-static bool starts_with(struct slice text, const char *prefix)
+static bool starts_with(struct slice text, struct slice prefix)
 {
-    size_t len = strlen(prefix);
-    return text.len >= len && !memcmp(text.ptr, prefix, len);
+    return text.len >= prefix.len && !memcmp(text.ptr, prefix.ptr, prefix.len);
 }
 
 /* --- lines --- */
@@ -66,10 +65,15 @@ static size_t indent_of(struct slice line)
 
 static bool is_rule(struct slice text)
 {
+    enum { OTHER, FILLER, MARK };
+    static const unsigned char kinds[256] = {
+        ['-'] = MARK,   ['='] = MARK,   ['_'] = MARK,   ['*'] = MARK,
+        ['|'] = FILLER, [':'] = FILLER, ['+'] = FILLER, [' '] = FILLER};
     size_t marks = 0;
     for (size_t i = 0; i < text.len; i++) {
-        if (!strchr("-=_*|:+ ", text.ptr[i])) return false;
-        marks += strchr("-=_*", text.ptr[i]) != NULL;
+        unsigned char kind = kinds[(unsigned char)text.ptr[i]];
+        if (kind == OTHER) return false;
+        marks += kind == MARK;
     }
     return marks >= 2 && text.len >= 3;
 }
@@ -77,10 +81,11 @@ static bool is_rule(struct slice text)
 /* The length of a list marker and the blank behind it; 0 where there is none. */
 static size_t item_marker(struct slice text)
 {
-    static const char *const bullets[] = {"- ", "* ", "+ ", "• ", "– ", "◦ ", "·  "};
+    static const struct slice bullets[] = {SLICE("- "), SLICE("* "), SLICE("+ "), SLICE("• "),
+                                           SLICE("– "), SLICE("◦ "), SLICE("·  ")};
     size_t digits = 0;
     for (size_t i = 0; i < ARRAY_LEN(bullets); i++)
-        if (starts_with(text, bullets[i])) return strlen(bullets[i]);
+        if (starts_with(text, bullets[i])) return bullets[i].len;
     while (digits < text.len && isdigit((unsigned char)text.ptr[digits])) digits++;
     if (!digits || digits > 3 || text.len < digits + 2) return 0;
     if (text.ptr[digits] != '.' && text.ptr[digits] != ')') return 0;
@@ -112,13 +117,13 @@ static bool is_command(struct slice text)
 /* "| a | b |", or "a | b" as tables of HTML are written down. */
 static bool is_row(struct slice text)
 {
-    return text.len > 4 && memmem(text.ptr, text.len, " | ", 3);
+    return text.len > 4 && memchr(text.ptr, '|', text.len) && memmem(text.ptr, text.len, " | ", 3);
 }
 
 static enum line_kind line_kind(struct slice text, size_t indent)
 {
     if (!text.len) return LINE_EMPTY;
-    if (starts_with(text, "```") || starts_with(text, "~~~")) return LINE_FENCE;
+    if (starts_with(text, SLICE("```")) || starts_with(text, SLICE("~~~"))) return LINE_FENCE;
     if (is_rule(text)) return LINE_RULE;
     if (is_command(text)) return LINE_COMMAND;
     if (heading_level(text)) return LINE_HEADING;
@@ -148,10 +153,13 @@ static size_t sentence_end(struct slice text);
 
 static bool has_end_mark(struct slice text)
 {
-    static const char *const marks[] = {".", "!", "?", ":", ";", ",", "…", ".)", ".\"", "”", "»"};
+    static const struct slice marks[] = {
+        SLICE("."), SLICE("!"),  SLICE("?"),   SLICE(":"), SLICE(";"), SLICE(","),
+        SLICE("…"), SLICE(".)"), SLICE(".\""), SLICE("”"), SLICE("»"),
+    };
     for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
-        size_t len = strlen(marks[i]);
-        if (text.len >= len && !memcmp(text.ptr + text.len - len, marks[i], len)) return true;
+        size_t len = marks[i].len;
+        if (text.len >= len && !memcmp(text.ptr + text.len - len, marks[i].ptr, len)) return true;
     }
     return false;
 }
@@ -255,7 +263,7 @@ static bool read_block(struct sentence_reader *reader)
 
 /* What a full stop does not end a sentence after: always, or before a number. */
 static const struct {
-    const char *word;
+    char word[8];
     bool before_number;
 } abbreviations[] = {
     {"e.g", false},    {"i.e", false}, {"cf", false},  {"vs", false},   {"dr", false},
@@ -279,8 +287,9 @@ static struct slice word_before(struct slice text, size_t end)
 
 static bool is_abbreviation(struct slice word, bool before_number)
 {
+    if (!word.len || word.len >= sizeof abbreviations[0].word) return false;
     for (size_t i = 0; i < ARRAY_LEN(abbreviations); i++)
-        if (strlen(abbreviations[i].word) == word.len &&
+        if (abbreviations[i].word[word.len - 1] && !abbreviations[i].word[word.len] &&
             !strncasecmp(abbreviations[i].word, word.ptr, word.len))
             return !abbreviations[i].before_number || before_number;
     return false;
@@ -304,13 +313,22 @@ static bool is_number(struct slice word)
     return i == word.len;
 }
 
+static bool is_mark(char c)
+{
+    return c == '.' || c == '!' || c == '?';
+}
+
 /* Past closing quotes and brackets. */
 static size_t skip_closers(struct slice text, size_t at)
 {
-    static const char *const closers[] = {"\"", "'", ")", "]", "*", "_", "`", "”", "’", "»"};
+    static const struct slice closers[] = {
+        SLICE("\""), SLICE("'"), SLICE(")"), SLICE("]"), SLICE("*"),
+        SLICE("_"),  SLICE("`"), SLICE("”"), SLICE("’"), SLICE("»"),
+    };
     for (size_t i = 0; i < ARRAY_LEN(closers); i++) {
+        if (at < text.len && is_blank(text.ptr[at])) return at; /* as nearly always */
         if (!starts_with(slice_from(text, at), closers[i])) continue;
-        at += strlen(closers[i]);
+        at += closers[i].len;
         i = (size_t)-1;
     }
     return at;
@@ -327,7 +345,7 @@ static bool starts_lower(struct slice text)
 static bool ends_at(struct slice text, size_t at, size_t *end)
 {
     size_t next = at;
-    while (next < text.len && strchr(".!?", text.ptr[next]) && text.ptr[next]) next++;
+    while (next < text.len && is_mark(text.ptr[next])) next++;
     size_t run = next - at;
     *end = next = skip_closers(text, next);
     if (next == text.len) return true;
@@ -342,12 +360,30 @@ static bool ends_at(struct slice text, size_t at, size_t *end)
            !is_initial(text, word);
 }
 
+/* Sixteen bytes at a time, as the compiler's vectors have it on every processor. */
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
+typedef uint64_t halves16 __attribute__((vector_size(16)));
+
+static bool has_mark(const char *at)
+{
+    bytes16 bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    halves16 marks = (halves16)((bytes == '.') | (bytes == '!') | (bytes == '?'));
+    return marks[0] | marks[1];
+}
+
+/* Where the next '.', '!' or '?' is; the text's length when there is none. */
+static size_t find_mark(struct slice text, size_t at)
+{
+    while (at + sizeof(bytes16) <= text.len && !has_mark(text.ptr + at)) at += sizeof(bytes16);
+    while (at < text.len && !is_mark(text.ptr[at])) at++;
+    return at;
+}
+
 static size_t sentence_end(struct slice text)
 {
-    static const bool is_mark[256] = {['.'] = true, ['!'] = true, ['?'] = true};
     size_t end = 0;
-    for (size_t at = 0; at < text.len; at++) {
-        if (!is_mark[(unsigned char)text.ptr[at]]) continue;
+    for (size_t at = find_mark(text, 0); at < text.len; at = find_mark(text, at + 1)) {
         if (ends_at(text, at, &end)) return end;
         at = MAX(at, end ? end - 1 : at);
     }

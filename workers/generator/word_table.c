@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 enum {
-    SLOTS = 4096, /* a power of two */
-    WORDS_MAX = 3000,
+    SLOTS = 1024, /* a power of two */
+    WORDS_MAX = 700,
     WORD_BYTES_MAX = 32, /* longer words have no typos */
     STEM_EQUAL_MIN = 3,  /* letters that two words of one stem share */
     PREFIX_MIN = 6,      /* a stem that long may be the beginning of its relatives: licenc-ia */
@@ -19,11 +19,11 @@ enum {
 };
 
 struct word_table {
+    struct word_starts starts;
     const struct question *question;
     struct stemmer *stemmer;
     uint64_t stamp;
     size_t count;
-    uint64_t starts[16];    /* a bit for each pair of first letters that a term has */
     struct word_entry full; /* where the table has no room left */
     struct word_entry slots[SLOTS];
 };
@@ -39,9 +39,9 @@ void word_table_destroy(struct word_table **table)
     *table = NULL;
 }
 
-static unsigned start_bit(const char *word)
+const struct word_starts *word_table_starts(const struct word_table *table)
 {
-    return ((unsigned char)word[0] * 31u + (unsigned char)word[1]) & 1023;
+    return &table->starts;
 }
 
 void word_table_start(struct word_table *table, const struct question *question,
@@ -51,10 +51,11 @@ void word_table_start(struct word_table *table, const struct question *question,
     table->stemmer = stemmer;
     table->stamp++;
     table->count = 0;
-    memset(table->starts, 0, sizeof table->starts);
+    table->starts = (struct word_starts){0};
     for (size_t i = 0; i < question->count; i++) {
-        unsigned bit = start_bit(question->terms[i].word); /* a word of one letter: and its NUL */
-        table->starts[bit / 64] |= (uint64_t)1 << bit % 64;
+        const char *word = question->terms[i].word; /* of one letter: and its NUL */
+        unsigned bit = word_start_bit(word[0], word[1]);
+        table->starts.bits[bit / 64] |= (uint64_t)1 << bit % 64;
     }
 }
 
@@ -84,6 +85,20 @@ static unsigned edits(struct slice a, struct slice b)
     return last[b.len];
 }
 
+/* Whether there is at most one: what two words begin and end with alike is left out, little stays.
+ */
+static bool within_one_edit(struct slice a, struct slice b)
+{
+    size_t least = MIN(a.len, b.len), from = 0, behind = 0;
+    while (from < least && a.ptr[from] == b.ptr[from]) from++;
+    while (behind < least - from && a.ptr[a.len - 1 - behind] == b.ptr[b.len - 1 - behind])
+        behind++;
+    size_t a_left = a.len - from - behind, b_left = b.len - from - behind;
+    if (a_left <= 1 && b_left <= 1) return true;
+    return a_left == 2 && b_left == 2 && a.ptr[from] == b.ptr[from + 1] &&
+           a.ptr[from + 1] == b.ptr[from];
+}
+
 static bool has_prefix(struct slice word, struct slice prefix)
 {
     return word.len >= prefix.len && !memcmp(word.ptr, prefix.ptr, prefix.len);
@@ -107,15 +122,12 @@ static bool is_cognate(const struct term *term, struct slice word)
     if (stem.len < COGNATE_MIN || word.len + 1 < stem.len) return false;
     if (word.len > stem.len + COGNATE_REST_MAX || stem.len > WORD_BYTES_MAX) return false;
     for (size_t len = stem.len - 1; len <= MIN(stem.len + 1, word.len); len++)
-        if (edits(stem, (struct slice){word.ptr, len}) <= 1) return true;
+        if (within_one_edit(stem, (struct slice){word.ptr, len})) return true;
     return false;
 }
 
 static void match(struct word_table *table, struct word_entry *entry)
 {
-    char start[2] = {entry->word.ptr[0], entry->word.len > 1 ? entry->word.ptr[1] : '\0'};
-    unsigned bit = start_bit(start);
-    if (!(table->starts[bit / 64] >> bit % 64 & 1)) return;
     for (size_t i = 0; i < table->question->count; i++) {
         const struct term *term = &table->question->terms[i];
         if (slice_equal(term_word(term), entry->word) || same_stem(table, term, entry->word))
@@ -135,8 +147,17 @@ static struct word_entry *fill(struct word_table *table, struct word_entry *entr
     return entry;
 }
 
-struct word_entry *word_table_find(struct word_table *table, struct slice word, uint32_t hash)
+/* FNV-1a */
+uint32_t word_hash(struct slice word)
 {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < word.len; i++) hash = (hash ^ (unsigned char)word.ptr[i]) * 16777619u;
+    return hash;
+}
+
+const struct word_entry *word_table_find(struct word_table *table, struct slice word)
+{
+    uint32_t hash = word_hash(word);
     for (size_t at = hash ^ hash >> 15;; at++) {
         struct word_entry *entry = &table->slots[at & (SLOTS - 1)];
         if (entry->stamp != table->stamp) {
@@ -146,16 +167,6 @@ struct word_entry *word_table_find(struct word_table *table, struct slice word, 
         }
         if (entry->hash == hash && slice_equal(entry->word, word)) return entry;
     }
-}
-
-uint32_t word_entry_stop_in(struct word_entry *entry)
-{
-    const struct language *language;
-    if (entry->stop_known) return entry->stop_in;
-    entry->stop_known = true;
-    for (size_t i = 0; i < 32 && (language = language_at(i)); i++)
-        if (language_is_stop_word(language, entry->word)) entry->stop_in |= 1u << i;
-    return entry->stop_in;
 }
 
 /* --- typos --- */
@@ -171,48 +182,22 @@ static bool is_swap(struct slice a, struct slice b)
 
 /* How far the term is from a word that it may be a typo of; 0: it cannot be one. Short words have
  * too many neighbours ("Scala", "scale") for any edit to count. */
-static unsigned typo_distance(const struct term *term, struct slice word)
+unsigned term_typo_distance(const struct term *term, struct slice word)
 {
     struct slice typo = term_word(term);
     size_t difference = typo.len > word.len ? typo.len - word.len : word.len - typo.len;
     if (word.len > WORD_BYTES_MAX || word.len < MEND_MIN || difference > 2) return 0;
     if (is_swap(typo, word)) return 1;
     if (typo.len < MEND_LETTERS_MIN || typo.ptr[0] != word.ptr[0]) return 0;
-    unsigned distance = edits(typo, word);
-    if (distance == 1 && (difference || typo.len >= MEND_OTHER_LETTER_MIN)) return 1;
-    return distance == 2 && typo.len >= MEND_TWICE_MIN ? 2 : 0;
+    if (within_one_edit(typo, word))
+        return (difference || typo.len >= MEND_OTHER_LETTER_MIN) && !slice_equal(typo, word);
+    return typo.len >= MEND_TWICE_MIN && edits(typo, word) == 2 ? 2 : 0;
 }
 
-static bool may_be_typo(const struct term *term)
+bool term_may_be_typo(const struct term *term)
 {
     if (term->known || term->word_len < MEND_MIN || term->word_len > WORD_BYTES_MAX) return false;
     for (size_t i = 0; i < term->word_len; i++)
         if (!isalpha((unsigned char)term->word[i])) return false;
     return true;
-}
-
-static bool mend_term(struct word_table *table, size_t number)
-{
-    const struct term *term = &table->question->terms[number];
-    unsigned least = 3;
-    if (!may_be_typo(term)) return false;
-    for (unsigned pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < SLOTS; i++) {
-            struct word_entry *entry = &table->slots[i];
-            if (entry->stamp != table->stamp) continue;
-            unsigned distance = typo_distance(term, entry->word);
-            if (pass == 0 && distance) least = MIN(least, distance);
-            if (pass == 1 && distance == least) entry->strong |= 1u << number;
-        }
-    return least < 3;
-}
-
-uint32_t word_table_mend(struct word_table *table, uint32_t missing)
-{
-    uint32_t mended = 0;
-    for (; missing; missing &= missing - 1) {
-        unsigned number = (unsigned)__builtin_ctz(missing);
-        if (mend_term(table, number)) mended |= 1u << number;
-    }
-    return mended;
 }

@@ -1,5 +1,5 @@
-/* The distinct words of the passages, each with the question's terms that it matches: found out
- * once a word, remembered for the rest of the question. Pure. */
+/* Which of the question's terms a word matches: found out once for each distinct word of the
+ * passages that begins as a term does, which few do. And what a term may be a typo of. Pure. */
 #ifndef MILLRACE_GENERATOR_WORD_TABLE_H
 #define MILLRACE_GENERATOR_WORD_TABLE_H
 
@@ -9,9 +9,12 @@ struct word_entry {
     uint64_t stamp; /* of the question that it belongs to */
     uint32_t hash;
     uint32_t strong, weak; /* terms */
-    uint32_t stop_in;      /* languages it is a stop word of, a bit each; once asked for */
     struct slice word;
-    bool stop_known;
+};
+
+/* A bit for each pair of first letters that a term has. */
+struct word_starts {
+    uint64_t bits[16];
 };
 
 struct word_table;
@@ -22,12 +25,28 @@ void word_table_destroy(struct word_table **table);
  * live until the next call. */
 void word_table_start(struct word_table *table, const struct question *question,
                       struct stemmer *stemmer);
-/* The entry of a folded word with that hash. Valid until the next call of any function. */
-struct word_entry *word_table_find(struct word_table *table, struct slice word, uint32_t hash);
-/* Takes each term of `missing`, which matched nothing, for a typo of the word nearest to it.
- * Returns the terms for which one was found. */
-uint32_t word_table_mend(struct word_table *table, uint32_t missing);
-/* The languages that the word is a stop word of, by their position. */
-uint32_t word_entry_stop_in(struct word_entry *entry);
+const struct word_starts *word_table_starts(const struct word_table *table);
+/* The entry of a folded word that begins as a term does. Valid until the next call of any function.
+ */
+const struct word_entry *word_table_find(struct word_table *table, struct slice word);
+
+uint32_t word_hash(struct slice word);
+
+/* False for terms that are spelt as they should be, or too short or long to tell. */
+bool term_may_be_typo(const struct term *term);
+/* How far the term is from a word that it may be a typo of: 1 or 2 edits; 0: it cannot be one. */
+unsigned term_typo_distance(const struct term *term, struct slice word);
+
+static inline unsigned word_start_bit(char first, char second)
+{
+    return ((unsigned char)first * 31u + (unsigned char)second) & 1023;
+}
+
+/* Whether a folded word begins as a term does; else it matches none. */
+static inline bool word_starts_have(const struct word_starts *starts, struct slice word)
+{
+    unsigned bit = word_start_bit(word.ptr[0], word.len > 1 ? word.ptr[1] : '\0');
+    return starts->bits[bit / 64] >> bit % 64 & 1;
+}
 
 #endif
