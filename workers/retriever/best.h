@@ -1,5 +1,5 @@
 /* The best few of many, found without sorting the many: what may still belong to them is collected,
- * and whenever the room is full the best BEST_MAX stay (Hoare's selection, 1961). Equal scores go
+ * and whenever the room is full the best BEST_MAX stay (by selection, Hoare 1961). Equal scores go
  * by id, the smaller first, so that the choice never depends on where things lie. */
 #ifndef MILLRACE_RETRIEVER_BEST_H
 #define MILLRACE_RETRIEVER_BEST_H

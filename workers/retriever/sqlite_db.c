@@ -209,10 +209,17 @@ uint64_t db_last_id(const struct db *db)
     return (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
 }
 
-uint64_t db_data_version(struct db *db)
+struct rows db_snapshot(struct db *db, uint64_t *version)
 {
     struct rows rows = db_select(db, "PRAGMA data_version", "");
-    uint64_t version = rows_next(&rows) ? (UINT64_C(1) << 32) + rows_u64(&rows, 0) : 0;
+    *version = rows_next(&rows) ? (UINT64_C(1) << 32) + rows_u64(&rows, 0) : 0;
+    return rows;
+}
+
+uint64_t db_data_version(struct db *db)
+{
+    uint64_t version;
+    struct rows rows = db_snapshot(db, &version);
     return rows_end(&rows) ? 0 : version;
 }
 

@@ -52,6 +52,9 @@ struct rows {
 };
 
 struct rows db_select(struct db *db, const char *sql, const char *types, ...);
+/* Opens a snapshot, in which every statement reads until rows_end of what is returned: one lock for
+ * them all. *version as db_data_version's. */
+struct rows db_snapshot(struct db *db, uint64_t *version);
 bool rows_next(struct rows *rows);
 /* Resets the statement; the first error met. */
 err_t rows_end(struct rows *rows);

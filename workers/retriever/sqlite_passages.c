@@ -1,5 +1,6 @@
 /* The texts of what a search found. A hit that was merged of several chunks is put together again
- * from their texts, which overlap and leave no hole. */
+ * from their texts, which overlap and leave no hole. What was read is remembered: the file's pages
+ * are not, as soon as any process has committed. */
 #include "common/text.h"
 #include "workers/retriever/sqlite_store.h"
 
@@ -75,29 +76,33 @@ static bool fits(struct store_passages *wanted, struct passage *passage, size_t 
     return *characters <= max;
 }
 
-static err_t read_passage(struct db *db, struct store_passages *wanted,
+static err_t read_passage(struct sqlite_store *store, struct store_passages *wanted,
                           const struct resident_hit *hit, struct passage *passage, bool *found)
 {
+    struct slice tenant = tenant_of(wanted->tenant);
     struct piece piece;
     struct buffer text = {0};
-    err_t error = describe(db, wanted, hit, passage, &piece, found);
+    *found = passage_cache_find(store->passages, tenant, hit, wanted->arena, passage);
+    if (*found) return OK;
+    err_t error = describe(&store->reading, wanted, hit, passage, &piece, found);
     if (error || !*found) return error;
-    error = read_text(db, &piece, &text);
+    error = read_text(&store->reading, &piece, &text);
     passage->text = arena_slice(wanted->arena, buffer_slice(&text));
     passage->end = passage->start + text.len;
     *found = text.len > 0;
     buffer_free(&text);
+    if (!error && *found) passage_cache_put(store->passages, tenant, hit, passage);
     return error;
 }
 
-static err_t read_passages(struct db *db, struct store_passages *wanted)
+static err_t read_passages(struct sqlite_store *store, struct store_passages *wanted)
 {
     struct passage *passages = wanted->passages.items;
     size_t characters = 0;
     bool found = false;
     for (size_t i = 0; i < wanted->count; i++) {
         struct passage *passage = &passages[wanted->passages.count];
-        err_t error = read_passage(db, wanted, &wanted->hits[i], passage, &found);
+        err_t error = read_passage(store, wanted, &wanted->hits[i], passage, &found);
         if (error) return error;
         if (!found) continue;
         if (!fits(wanted, passage, &characters)) break;
@@ -111,6 +116,6 @@ void sqlite_passages(struct store *base, struct store_passages *wanted)
     struct sqlite_store *store = (struct sqlite_store *)base;
     wanted->passages.items = arena_alloc(wanted->arena, wanted->count * sizeof(struct passage));
     wanted->passages.count = 0;
-    wanted->error = read_passages(&store->reading, wanted);
+    wanted->error = read_passages(store, wanted);
     wanted->done(wanted);
 }

@@ -298,7 +298,8 @@ void sqlite_refresh(struct store *base, struct store_refresh *refresh)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
     const struct embedder_info *embedder;
-    uint64_t version = refresh->since, mark = db_data_version(&store->reading);
+    uint64_t version = refresh->since, mark;
+    struct rows snapshot = db_snapshot(&store->reading, &mark);
     bool same = refresh->since && mark && mark == refresh->mark;
     err_t error = OK;
     if (!same) {
@@ -306,6 +307,7 @@ void sqlite_refresh(struct store *base, struct store_refresh *refresh)
         same = same && version == refresh->since;
         refresh->mark = error ? 0 : mark;
     }
+    if (rows_end(&snapshot)) refresh->mark = 0;
     if (error || same)
         refresh->sink->end(refresh->context, error, version);
     else

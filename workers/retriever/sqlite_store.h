@@ -12,6 +12,7 @@
 #define MILLRACE_RETRIEVER_SQLITE_STORE_H
 
 #include "workers/retriever/ingest.h"
+#include "workers/retriever/passage_cache.h"
 #include "workers/retriever/sqlite_db.h"
 #include "workers/retriever/store_backend.h"
 #include "workers/retriever/writer.h"
@@ -61,6 +62,7 @@ struct sqlite_store {
     uint64_t writing_mark; /* the helper's: commits of others that it has seen */
     uint64_t polite_until_ms;
     struct loader *loaders; /* idle ones first */
+    struct passage_cache *passages;
     struct event *watch;
     uint64_t watch_mark, watch_seq, watch_turn;
 };

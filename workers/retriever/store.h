@@ -130,7 +130,8 @@ struct store_passages {
     void (*done)(struct store_passages *passages);
     void *context;
 
-    /* Set by the store. A hit whose chunk has gone meanwhile is left out. */
+    /* Set by the store. A hit whose chunk has gone meanwhile is left out, or told as it was: the
+     * hits come from a refresh that still had it. */
     err_t error;
     struct list passages; /* struct passage, in the arena */
 };

@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "workers/retriever/sqlite_store.h"
 
+#define PASSAGE_BYTES_MAX (8 << 20) /* remembered texts */
+
 /* clang-format off */
 static const struct operation operations[KIND_COUNT] = {
     [KIND_INDEX]            = {ON_HELPER, index_lease, NULL, index_request_type, index_passages},
@@ -162,6 +164,7 @@ static void sqlite_close(struct store *base)
     writer_destroy(&store->writer);
     sqlite_watch_close(store);
     sqlite_refresh_close(store);
+    passage_cache_destroy(&store->passages);
     db_close(&store->reading);
     db_close(&store->writing);
     free(store);
@@ -176,6 +179,7 @@ static err_t sqlite_open(struct event_base *base, const struct store_options *op
     store->loop = base;
     store->options = *options;
     store->path = path;
+    store->passages = passage_cache_new(PASSAGE_BYTES_MAX);
     err_t error = open_current(path, &store->writing, &from, &to);
     if (!error) error = db_open(&store->reading, path, DB_READS);
     if (!error) error = sqlite_watch_open(store);

@@ -307,12 +307,14 @@ static void passages_are_the_documents_text(void **state)
     };
     struct store_passages wanted = {.hits = hits, .count = 2, .arena = &f->arena};
     free(loaded);
-    fetch(f, &wanted);
-    assert_int_equal(wanted.error, OK);
-    assert_int_equal(wanted.passages.count, 1);
-    const struct passage *passage = wanted.passages.items;
-    assert_int_equal(passage->text.len, 1400);
-    assert_memory_equal(passage->text.ptr, given.content.ptr + 100, 1400);
+    for (size_t i = 0; i < 2; i++) { /* read, then remembered */
+        fetch(f, &wanted);
+        assert_int_equal(wanted.error, OK);
+        assert_int_equal(wanted.passages.count, 1);
+        const struct passage *passage = wanted.passages.items;
+        assert_int_equal(passage->text.len, 1400);
+        assert_memory_equal(passage->text.ptr, given.content.ptr + 100, 1400);
+    }
 }
 
 static void the_best_passage_is_cut_to_the_budget_and_the_others_left_out(void **state)
