@@ -411,6 +411,7 @@ static void on_token(struct lanes *lanes, const struct lane_event *event, uint64
     switch (token_stream_put(&job->stream, event->message->attempt, tok->seq, tok->at, tok->text,
                              now_us / 1000)) {
     case TOKEN_PLACED: break;
+    case TOKEN_RESTARTED: before = tok->at; break;
     case TOKEN_STALE: lanes->lane[POOL_GENERATE].counters.stale++; return;
     case TOKEN_REPEATED:
     case TOKEN_EARLY: return;

@@ -65,7 +65,8 @@ struct lane_job_spec {
     struct version_of versions[2];
     size_t version_count;
     bool record;
-    void *owner; /* the caller's */
+    bool tentative; /* its text is shown to nobody before its end: it may be told anew */
+    void *owner;    /* the caller's */
 };
 
 /* What the caller may read of a job that an action names. */
@@ -107,7 +108,8 @@ struct lane_event {
 
 enum lane_action_type {
     ACTION_SEND,    /* pool, session, message, body (may be NULL), prefix (JOB with resume_from) */
-    ACTION_TEXT,    /* job: its answer has grown, from byte `from` on */
+    ACTION_TEXT,    /* job: its answer has grown, from byte `from` on; what was there behind that
+                       byte before, where the job is tentative, is void */
     ACTION_STAGE,   /* job, pool: a stage is finished; meta, body */
     ACTION_END,     /* job: the caller reads its view, then calls lane_job_forget */
     ACTION_FORGET,  /* pool, session: the core knows it no more */

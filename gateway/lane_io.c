@@ -13,10 +13,10 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/zmq_watch.h"
 #include "gateway/body_frames.h"
-#include "common/ids.h"
 #include "gateway/lane.h"
 #include "proto/codec.h"
 
@@ -135,7 +135,7 @@ static void act_text(const struct lane_action *action)
     struct lane_job_view job = lane_job_view(action->job);
     const struct caller *caller = job.owner;
     struct slice text = {job.answer.ptr + action->from, job.answer.len - action->from};
-    if (caller->handler.on_text) caller->handler.on_text(caller->context, text);
+    if (caller->handler.on_text) caller->handler.on_text(caller->context, action->from, text);
 }
 
 static void act_stage(const struct lane_action *action)
@@ -517,6 +517,7 @@ static struct lane_job_spec lane_spec(const struct job_spec *spec, struct caller
         .trace = spec->trace,
         .op = spec->op,
         .record = spec->record,
+        .tentative = spec->tentative,
         .owner = caller,
     };
     while (job.version_count < ARRAY_LEN(job.versions) &&

@@ -25,7 +25,9 @@ struct job_spec {
     const char *trace;   /* request id, copied */
     const char *op;      /* operation id of a kind that writes, copied; else NULL */
     struct version_of versions[2]; /* newest that the gateway knows; kind "" ends the list */
-    bool record; /* a RECORD: goes to the head of its lane, has limits of its own */
+    bool tentative; /* its text is shown to nobody before its end: told again otherwise after a
+                     * worker's death, the later telling counts */
+    bool record;    /* a RECORD: goes to the head of its lane, has limits of its own */
 };
 
 /* How a job ended. Everything is valid during the callback only. */
@@ -41,8 +43,10 @@ struct job_end {
 };
 
 struct job_handler {
-    /* More of the answer, in order, without gaps or repeats. May be NULL for kinds without G. */
-    void (*on_text)(void *context, struct slice text);
+    /* More of the answer, without gaps or repeats: `text` starts at byte `at`. That is where the
+     * last one ended, or before it where the job is tentative: what came from there on is void. May
+     * be NULL for kinds without G. */
+    void (*on_text)(void *context, size_t at, struct slice text);
     /* A stage is finished: what it told, and its four frames. May be NULL. */
     void (*on_stage)(void *context, enum pool pool, const struct meta *meta,
                      const struct body *body);

@@ -114,6 +114,7 @@ struct lane_job *job_new(struct lanes *lanes, uint64_t id, const struct lane_job
     job->attempt = 1;
     job->deadline_us = now_us + spec->timeout_ms * 1000;
     job->stream.bytes_max = lanes->limits.answer_bytes_max;
+    job->stream.tentative = spec->tentative;
     job->meta = &no_meta;
     token_stream_begin(&job->stream, job->attempt);
     buckets_grow(lanes);

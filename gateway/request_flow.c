@@ -99,9 +99,10 @@ static void remember_piece(struct chat *chat)
     buffer_append(&chat->pieces, &end, sizeof(end));
 }
 
-static void on_text(void *context, struct slice text)
+static void on_text(void *context, size_t at, struct slice text)
 {
     struct chat *chat = context;
+    chat->answer.len = at;
     if (!chat->timings.first_token) chat->timings.first_token = clock_us() - chat->started_us;
     buffer_append_slice(&chat->answer, text);
     if (!chat->http) return;
@@ -171,6 +172,7 @@ static void step_answer(struct chat *chat)
         .timeout_ms = chat_time_left_ms(chat),
         .affinity = retrieves(chat) ? chat->portfolio_id : 0,
         .trace = chat->request_id,
+        .tentative = !chat->stream,
         .versions = {version_of(chat, "agent", KIND_AGENT_GET, chat->agent_id)},
     };
     if (retrieves(chat))

@@ -50,12 +50,14 @@ enum token_verdict token_stream_put(struct token_stream *stream, uint64_t attemp
     }
     if (stream->at == NO_OFFSET ? at > stream->answer.len : at != stream->at)
         return TOKEN_MISPLACED;
+    bool restarts = stream->tentative && stream->at == NO_OFFSET && at < stream->answer.len;
+    if (restarts) stream->answer.len = at;
     verdict = place(stream, at, text);
     if (verdict != TOKEN_PLACED) return verdict;
     stream->next++;
     stream->gap_since = stream->replay_at = 0; /* progress: what is missing now is a new gap */
     gap_update(stream, now_ms);
-    return TOKEN_PLACED;
+    return restarts ? TOKEN_RESTARTED : TOKEN_PLACED;
 }
 
 void token_stream_sent(struct token_stream *stream, uint64_t attempt, uint64_t seq, uint64_t now_ms)

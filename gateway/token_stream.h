@@ -30,6 +30,7 @@
 struct token_stream {
     struct buffer answer; /* everything handed out, in order */
     size_t bytes_max;     /* limit of the answer */
+    bool tentative;       /* nobody has seen it: an attempt may tell it anew, and otherwise */
     uint64_t attempt;     /* whose tokens are placed now */
     uint64_t next;        /* sequence number wanted next, from 1 */
     uint64_t at;          /* byte offset where that token starts */
@@ -42,6 +43,7 @@ struct token_stream {
 
 enum token_verdict {
     TOKEN_PLACED,    /* the answer may have grown */
+    TOKEN_RESTARTED, /* a tentative answer begins anew with this token */
     TOKEN_REPEATED,  /* had it already */
     TOKEN_EARLY,     /* one before it is missing */
     TOKEN_STALE,     /* of another attempt */

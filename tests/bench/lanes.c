@@ -56,8 +56,9 @@ static void require(bool ok, const char *what)
 
 static void ask(struct bench *bench);
 
-static void on_text(void *context, struct slice text)
+static void on_text(void *context, size_t at, struct slice text)
 {
+    (void)at;
     struct question *question = context;
     (void)text;
     if (question->told) return;

@@ -81,15 +81,19 @@ static bool end_is_allowed(const struct client *client, err_t error)
     case OK: return true;
     case ERR_CANCELLED: return client->cancelled;
     case ERR_PROVIDER_FAILED: return client->saw_failure;
-    case ERR_STREAM_INTERRUPTED: return !client->same_text && client->redelivered;
+    case ERR_STREAM_INTERRUPTED:
+        return !client->same_text && client->redelivered && !client->tentative;
     case ERR_WORKER_DIED: return client->redelivered;
     default: return false;
     }
 }
 
-static void client_text(struct sim *sim, unsigned index, struct slice text)
+static void client_text(struct sim *sim, unsigned index, size_t at, struct slice text)
 {
     struct client *client = &sim->clients[index];
+    if (at != client->seen.len && !client->tentative)
+        sim_fail(sim, "client %u: text for byte %zu after %zu", index, at, client->seen.len);
+    client->seen.len = at;
     buffer_append_slice(&client->seen, text);
     if (!seen_is_honest(sim, index, false))
         sim_fail(sim, "client %u: mixed or repeated text after %zu bytes", index, client->seen.len);
@@ -138,7 +142,7 @@ static void act(struct sim *sim, struct gateway *gateway, const struct lane_acti
     case ACTION_TEXT: {
         struct lane_job_view view = lane_job_view(action->job);
         index = (unsigned)(uintptr_t)view.owner;
-        client_text(sim, index,
+        client_text(sim, index, action->from,
                     (struct slice){view.answer.ptr + action->from, view.answer.len - action->from});
         break;
     }
@@ -220,6 +224,7 @@ void client_submit(struct sim *sim, unsigned index)
     }
     client->stages = itineraries[sim_random(sim, ARRAY_LEN(itineraries))];
     client->same_text = sim_chance(sim, 700);
+    client->tentative = sim_chance(sim, 400);
     client->slow = sim_chance(sim, 200);
     client->gateway = at;
     client->gateway_life = sim->gateways[at].life;
@@ -229,6 +234,7 @@ void client_submit(struct sim *sim, unsigned index)
                                  .stages = client->stages,
                                  .body = body_new(),
                                  .timeout_ms = 600000,
+                                 .tentative = client->tentative,
                                  .owner = (void *)(uintptr_t)index};
     body_set(spec.body, FRAME_REQUEST, (struct slice){(char *)&number, sizeof(number)});
     if (gateway_step(sim, &sim->gateways[at],

@@ -120,7 +120,7 @@ struct client {
     unsigned gateway, gateway_life;
     uint64_t job;
     const char *stages;
-    bool cancelled, slow, same_text; /* same_text: every attempt tells the same */
+    bool cancelled, slow, tentative, same_text; /* same_text: every attempt tells the same */
     bool saw_failure, redelivered;
     uint64_t taken;
     struct buffer seen;

@@ -19,7 +19,8 @@ struct fake_job {
     const struct job_handler *handler;
     void *context;
     uint64_t taken;
-    bool cancelled, ended, record;
+    size_t told; /* bytes of the answer */
+    bool cancelled, ended, record, tentative;
 };
 
 static struct fake_job fake_jobs[FAKE_JOBS_MAX];
@@ -43,7 +44,8 @@ err_t job_submit(struct lane_io *io, const struct job_spec *spec, const struct j
                               .body = body,
                               .handler = handler,
                               .context = context,
-                              .record = spec->record};
+                              .record = spec->record,
+                              .tentative = spec->tentative};
     if (spec->stages) strncpy(made->stages, spec->stages, sizeof(made->stages) - 1);
     if (spec->op) strncpy(made->op, spec->op, sizeof(made->op) - 1);
     if (spec->trace) strncpy(made->trace, spec->trace, sizeof(made->trace) - 1);
@@ -128,6 +130,13 @@ __attribute__((unused)) static size_t fake_count_of(enum kind kind)
     size_t count = 0;
     for (size_t i = 0; i < fake_job_count; i++) count += fake_jobs[i].kind == kind;
     return count;
+}
+
+/* More of the answer. */
+__attribute__((unused)) static void fake_say(struct fake_job *job, struct slice text)
+{
+    job->handler->on_text(job->context, job->told, text);
+    job->told += text.len;
 }
 
 static void fake_end(struct fake_job *job, const struct job_end *end)

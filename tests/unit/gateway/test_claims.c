@@ -53,7 +53,7 @@ static void answer(const char *text)
 {
     struct fake_job *job = fake_job_of(KIND_CHAT);
     struct meta meta = {.finish_reason = SLICE("stop")};
-    job->handler->on_text(job->context, slice_of(text));
+    fake_say(job, slice_of(text));
     fake_done(job, &meta);
 }
 
@@ -220,7 +220,7 @@ static void a_cancelled_turn_is_recorded_under_its_claim_too(void **state)
     struct client client = ask_first(fixture, STREAM, "k", HELLO);
     give_claim(7);
     struct fake_job *job = fake_job_of(KIND_CHAT);
-    job->handler->on_text(job->context, SLICE("Hal"));
+    fake_say(job, SLICE("Hal"));
     client_close(&client);
     TURN_UNTIL(fixture, job->cancelled);
     fake_fail(job, ERR_CANCELLED);

@@ -175,7 +175,7 @@ static struct client ask(struct fixture *fixture, const char *path, const char *
 
 static void say(struct fake_job *job, const char *text)
 {
-    job->handler->on_text(job->context, slice_of(text));
+    fake_say(job, slice_of(text));
 }
 
 static void finish(struct fake_job *job)

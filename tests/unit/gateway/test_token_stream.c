@@ -123,6 +123,18 @@ static void stream_refuses_regenerated_text_that_differs(void **state)
     assert_answer(stream, "The mill ");
 }
 
+static void stream_begins_anew_when_nobody_has_seen_it(void **state)
+{
+    struct token_stream *stream = *state;
+    stream->tentative = true;
+    assert_int_equal(PUT(1, 1, 0, "The mill ", 10), TOKEN_PLACED);
+    token_stream_begin(stream, 2);
+    assert_int_equal(PUT(2, 1, 0, "A ", 20), TOKEN_RESTARTED);
+    assert_int_equal(PUT(2, 2, 2, "wheel", 21), TOKEN_PLACED);
+    assert_answer(stream, "A wheel");
+    assert_false(token_stream_short(stream));
+}
+
 static void stream_continues_behind_its_prefix(void **state)
 {
     struct token_stream *stream = *state;
@@ -163,6 +175,7 @@ int main(void)
         CASE(stream_sees_a_lost_tail_by_the_heartbeat),
         CASE(stream_hands_out_only_what_follows_when_text_is_regenerated),
         CASE(stream_refuses_regenerated_text_that_differs),
+        CASE(stream_begins_anew_when_nobody_has_seen_it),
         CASE(stream_continues_behind_its_prefix),
         CASE(stream_refuses_offsets_that_leave_a_hole),
         CASE(stream_refuses_an_answer_past_its_limit),
