@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "common/ids.h"
-#include "common/log.h"
 #include "common/metrics.h"
 #include "common/sha256.h"
 #include "gateway/claims.h"
