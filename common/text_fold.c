@@ -126,6 +126,10 @@ static void fold_ascii(struct slice run, struct buffer *out)
 static size_t ascii_run(struct slice text)
 {
     size_t n = 0;
+    for (uint64_t eight; n + sizeof eight <= text.len; n += sizeof eight) {
+        memcpy(&eight, text.ptr + n, sizeof eight);
+        if (eight & UINT64_C(0x8080808080808080)) break;
+    }
     while (n < text.len && (unsigned char)text.ptr[n] < 0x80) n++;
     return n;
 }

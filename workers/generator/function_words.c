@@ -1,43 +1,53 @@
 #include "workers/generator/function_words.h"
 
-static struct function_word ask(struct slice word)
+enum { KEY_BYTES = 16 };
+
+static uint64_t load(const char *from, size_t len)
 {
-    struct function_word found = {0};
-    const struct language *language;
-    for (size_t i = 0; (language = language_at(i)); i++) {
-        found.denies |= language_is_negation(language, word);
-        if (i < VOTE_LANGUAGES)
-            found.votes |= (uint64_t)language_is_stop_word(language, word) << 8 * i;
-    }
-    return found;
+    uint64_t bytes = 0;
+    memcpy(&bytes, from, len);
+    return bytes;
 }
 
-/* Its first eight letters in one number: short words' are all different, as no letter is a NUL. */
-static uint64_t pack(struct slice word)
+/* Its letters without its votes. Head and tail overlap where the word is shorter than both. */
+static struct function_word key_of(struct slice word)
 {
-    uint64_t letters = 0;
-    uint32_t front, back;
-    if (word.len >= sizeof letters) {
-        memcpy(&letters, word.ptr, sizeof letters);
-    } else if (word.len >= sizeof front) {
-        memcpy(&front, word.ptr, sizeof front);
-        memcpy(&back, word.ptr + word.len - sizeof back, sizeof back);
-        letters = front | (uint64_t)back << 8 * (word.len - sizeof back);
+    struct function_word key = {.len = word.len};
+    if (word.len >= 8) {
+        key.head = load(word.ptr, 8);
+        key.tail = load(word.ptr + word.len - 8, 8);
+    } else if (word.len >= 4) {
+        key.head = load(word.ptr, 4) | load(word.ptr + word.len - 4, 4) << 32;
     } else {
-        for (size_t i = 0; i < word.len; i++) letters = letters << 8 | (unsigned char)word.ptr[i];
+        const unsigned char *at = (const unsigned char *)word.ptr;
+        key.head = at[0] | (uint64_t)at[word.len / 2] << 8 | (uint64_t)at[word.len - 1] << 16;
     }
-    return letters;
+    return key;
+}
+
+static bool same_key(const struct function_word *a, const struct function_word *b)
+{
+    return a->head == b->head && a->tail == b->tail && a->len == b->len;
+}
+
+static void ask(struct slice word, struct function_word *found)
+{
+    const struct language *language;
+    for (size_t i = 0; (language = language_at(i)); i++) {
+        found->denies |= language_is_negation(language, word);
+        if (i < VOTE_LANGUAGES)
+            found->votes |= (uint64_t)language_is_stop_word(language, word) << 8 * i;
+    }
 }
 
 const struct function_word *function_word_find(struct function_words *words, struct slice word)
 {
-    uint64_t letters = pack(word);
-    size_t at = letters * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (ARRAY_LEN(words->places) - 1);
-    struct function_word *place = &words->places[at];
-    bool whole = word.len <= sizeof letters;
-    if (place->letters != letters || !whole) {
-        *place = ask(word);
-        place->letters = whole ? letters : 0;
-    }
+    struct function_word key = key_of(word);
+    uint64_t mixed = (key.head ^ key.tail * 31) * UINT64_C(0x9E3779B97F4A7C15);
+    struct function_word *place = &words->places[mixed >> 40 & (ARRAY_LEN(words->places) - 1)];
+    if (same_key(place, &key)) return place;
+    ask(word, &key);
+    if (word.len > KEY_BYTES) key.len = 0;
+    *place = key;
     return place;
 }

@@ -289,7 +289,8 @@ static bool is_abbreviation(struct slice word, bool before_number)
 {
     if (!word.len || word.len >= sizeof abbreviations[0].word) return false;
     for (size_t i = 0; i < ARRAY_LEN(abbreviations); i++)
-        if (abbreviations[i].word[word.len - 1] && !abbreviations[i].word[word.len] &&
+        if ((abbreviations[i].word[0] | 32) == (word.ptr[0] | 32) &&
+            !abbreviations[i].word[word.len] &&
             !strncasecmp(abbreviations[i].word, word.ptr, word.len))
             return !abbreviations[i].before_number || before_number;
     return false;
