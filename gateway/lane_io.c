@@ -21,7 +21,7 @@
 #include "proto/codec.h"
 
 #define ROUTING_ID_MAX 255
-#define RECEIVE_HWM    10000
+#define MESSAGES_HWM   10000 /* a worker that takes no more than this is lost */
 #define NO_WORKER_MS   5000
 #define FRAMES_MAX     (1 + FRAME_COUNT) /* header and body */
 #define HEADER_SLACK   (64 * 1024)
@@ -109,8 +109,8 @@ static bool send_body(void *socket, struct body *body, bool more)
     return true;
 }
 
-/* A send that fails means that the worker is gone or reads nothing: the monitor or its missed
- * heartbeats will say so, and the job goes elsewhere when it is not accepted in time. */
+/* A send that fails means that the worker is gone or reads nothing: its session is over, since what
+ * is not sent now (a JOB, a TACK) would be missing for good. */
 static void act_send(struct lane_io *io, const struct lane_action *action)
 {
     struct router *router = &io->router[action->pool];
@@ -124,10 +124,14 @@ static void act_send(struct lane_io *io, const struct lane_action *action)
                 (!action->body || send_body(router->socket, action->body, prefixed)) &&
                 (!prefixed || send_bytes(router->socket, action->prefix, false));
     zmq_watch_sent(router->watch);
-    if (!sent)
-        log_debug("lane=%s session=%llu message=%s not sent: %s", pool_name(action->pool),
-                  (unsigned long long)action->session, message_name(action->message.type),
-                  zmq_strerror(zmq_errno()));
+    if (sent) return;
+    log_warn("lane=%s session=%llu lost: %s not sent: %s", pool_name(action->pool),
+             (unsigned long long)action->session, message_name(action->message.type),
+             zmq_strerror(zmq_errno()));
+    (void)!lane_step(
+        io->lanes,
+        &(struct lane_event){.type = EVENT_LOST, .pool = action->pool, .session = action->session},
+        now_us());
 }
 
 static void act_text(const struct lane_action *action)
@@ -428,7 +432,8 @@ static err_t bind_socket(struct lane_io *io, void *socket, unsigned offset)
     char address[128];
     unsigned port = (unsigned)io->settings->lanes_port + offset;
     zmq_set(socket, ZMQ_LINGER, 0);
-    zmq_set(socket, ZMQ_RCVHWM, RECEIVE_HWM);
+    zmq_set(socket, ZMQ_RCVHWM, MESSAGES_HWM);
+    zmq_set(socket, ZMQ_SNDHWM, MESSAGES_HWM);
     int64_t max = (int64_t)io->settings->frame_bytes_max + HEADER_SLACK;
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max));
     snprintf(address, sizeof(address), "tcp://%s:%u", io->settings->lanes_address, port);
