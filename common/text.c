@@ -51,12 +51,22 @@ static struct slice skip(struct slice text, size_t len)
     return (struct slice){text.ptr + len, text.len - len};
 }
 
+/* True when the next eight bytes are ASCII and none is NUL, as nearly all are. */
+static bool is_plain(struct slice text)
+{
+    uint64_t bytes;
+    if (text.len < sizeof bytes) return false;
+    memcpy(&bytes, text.ptr, sizeof bytes);
+    uint64_t has_nul = bytes - UINT64_C(0x0101010101010101); /* where a byte of ASCII was NUL */
+    return !((bytes | has_nul) & UINT64_C(0x8080808080808080));
+}
+
 bool text_valid(struct slice text)
 {
     while (text.len) {
         uint32_t c;
-        size_t len = decode(text, &c);
-        if (len == 0 || c == 0) return false;
+        size_t len = is_plain(text) ? sizeof(uint64_t) : decode(text, &c);
+        if (len == 0 || (len == 1 && !text.ptr[0])) return false;
         text = skip(text, len);
     }
     return true;

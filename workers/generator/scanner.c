@@ -87,7 +87,7 @@ static void note_number(struct cutting *cutting, struct slice word)
     cutting->stretch->year |= is_year(word);
 }
 
-static void take_word(struct cutting *cutting, struct slice word)
+static inline void take_word(struct cutting *cutting, struct slice word)
 {
     struct scanner *scanner = cutting->scanner;
     struct place *place = &scanner->places[scanner->place_count++];

@@ -287,11 +287,11 @@ static struct slice word_before(struct slice text, size_t end)
 
 static bool is_abbreviation(struct slice word, bool before_number)
 {
-    if (!word.len || word.len >= sizeof abbreviations[0].word) return false;
+    char small[sizeof abbreviations[0].word] = {0};
+    if (word.len >= sizeof small) return false;
+    for (size_t i = 0; i < word.len; i++) small[i] = (char)tolower((unsigned char)word.ptr[i]);
     for (size_t i = 0; i < ARRAY_LEN(abbreviations); i++)
-        if ((abbreviations[i].word[0] | 32) == (word.ptr[0] | 32) &&
-            !abbreviations[i].word[word.len] &&
-            !strncasecmp(abbreviations[i].word, word.ptr, word.len))
+        if (!memcmp(abbreviations[i].word, small, sizeof small))
             return !abbreviations[i].before_number || before_number;
     return false;
 }
