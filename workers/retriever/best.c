@@ -109,5 +109,4 @@ void best_select(struct best *best)
     select_by_bins(best->items, best->count);
     best->count = BEST_MAX;
     best->floor = best->items[BEST_MAX - 1].score; /* the worst of them, where it belongs */
-    best->full = true;
 }

@@ -4,6 +4,8 @@
 #ifndef MILLRACE_RETRIEVER_BEST_H
 #define MILLRACE_RETRIEVER_BEST_H
 
+#include <math.h>
+
 #include "common/base.h"
 
 enum { BEST_MAX = 100, BEST_ROOM = 256 };
@@ -14,18 +16,23 @@ struct candidate {
     uint64_t id;
 };
 
-/* Empty when zeroed. */
 struct best {
     size_t count;
-    float floor; /* the least score of the best so far, once there are BEST_MAX of them */
-    bool full;   /* `floor` holds */
+    float
+        floor; /* the least score of the best so far; -INFINITY until there are BEST_MAX of them */
     struct candidate items[BEST_ROOM];
 };
+
+static inline void best_init(struct best *best)
+{
+    best->count = 0;
+    best->floor = -INFINITY;
+}
 
 /* Whether a score may still get in: the cheap question, asked first. */
 static inline bool best_wants(const struct best *best, float score)
 {
-    return !best->full || score >= best->floor;
+    return score >= best->floor;
 }
 
 /* Keeps the BEST_MAX best of what is there. */

@@ -7,6 +7,7 @@
 enum { PLACES = 16384 }; /* a power of two, far more than there will be entries */
 
 struct entry {
+    struct entry *next; /* on the list of those that are gone */
     uint64_t chunk_id;
     uint32_t first, last;
     size_t size;
@@ -17,6 +18,7 @@ struct entry {
 struct passage_cache {
     size_t bytes, bytes_max;
     size_t hand;
+    struct entry *gone; /* out of the table, perhaps still in somebody's hands */
     struct entry *places[PLACES];
 };
 
@@ -31,14 +33,25 @@ static void empty(struct passage_cache *cache, struct entry **place)
 {
     if (!*place) return;
     cache->bytes -= (*place)->size;
-    free(*place);
+    (*place)->next = cache->gone;
+    cache->gone = *place;
     *place = NULL;
+}
+
+void passage_cache_sweep(struct passage_cache *cache)
+{
+    while (cache->gone) {
+        struct entry *entry = cache->gone;
+        cache->gone = entry->next;
+        free(entry);
+    }
 }
 
 void passage_cache_destroy(struct passage_cache **cache)
 {
     if (!*cache) return;
     for (size_t i = 0; i < PLACES; i++) empty(*cache, &(*cache)->places[i]);
+    passage_cache_sweep(*cache);
     free(*cache);
     *cache = NULL;
 }
@@ -51,8 +64,7 @@ static size_t place_of(const struct resident_hit *hit)
 }
 
 bool passage_cache_find(const struct passage_cache *cache, struct slice tenant,
-                        const struct resident_hit *hit, struct arena *arena,
-                        struct passage *passage)
+                        const struct resident_hit *hit, struct passage *passage)
 {
     const struct entry *entry = cache->places[place_of(hit)];
     if (!entry || entry->chunk_id != hit->chunk_id || entry->first != hit->first ||
@@ -61,10 +73,10 @@ bool passage_cache_find(const struct passage_cache *cache, struct slice tenant,
     *passage = (struct passage){
         .chunk_id = hit->chunk_id,
         .document_id = hit->document_id,
-        .title = arena_slice(arena, entry->title),
-        .heading = arena_slice(arena, entry->heading),
-        .source = arena_slice(arena, entry->source),
-        .text = arena_slice(arena, entry->text),
+        .title = entry->title,
+        .heading = entry->heading,
+        .source = entry->source,
+        .text = entry->text,
         .start = hit->start,
         .end = hit->start + entry->text.len,
         .score = hit->score,

@@ -4,7 +4,6 @@
 #ifndef MILLRACE_RETRIEVER_PASSAGE_CACHE_H
 #define MILLRACE_RETRIEVER_PASSAGE_CACHE_H
 
-#include "common/arena.h"
 #include "proto/records.h"
 #include "workers/retriever/resident.h"
 
@@ -13,14 +12,15 @@ struct passage_cache;
 /* Texts of at most `bytes_max` in all; those that came first go first. */
 struct passage_cache *passage_cache_new(size_t bytes_max) MUST_USE;
 void passage_cache_destroy(struct passage_cache **cache);
-/* Copies the hit's passage, with the hit's own scores, into the arena; false if it is not there. A
- * tenant finds only what was put for him. */
+/* The hit's passage, with the hit's own scores; false if it is not there. A tenant finds only what
+ * was put for him. The texts are the cache's, valid until passage_cache_sweep. */
 bool passage_cache_find(const struct passage_cache *cache, struct slice tenant,
-                        const struct resident_hit *hit, struct arena *arena,
-                        struct passage *passage);
+                        const struct resident_hit *hit, struct passage *passage);
 /* Copies what was read. */
 void passage_cache_put(struct passage_cache *cache, struct slice tenant,
                        const struct resident_hit *hit, const struct passage *passage);
+/* Frees what had to make room since the last sweep. */
+void passage_cache_sweep(struct passage_cache *cache);
 size_t passage_cache_bytes(const struct passage_cache *cache);
 
 #endif

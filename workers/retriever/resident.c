@@ -210,8 +210,8 @@ size_t resident_search(struct resident *resident, const struct resident_query *q
 {
     struct best words, vectors;
     struct fusion fusion;
-    words.count = vectors.count = 0;
-    words.full = vectors.full = false;
+    best_init(&words);
+    best_init(&vectors);
     if (!resident_count(resident)) return 0;
     search_words(resident, query, &words);
     if (query->vector) search_vectors(resident, query->vector, &vectors);

@@ -82,7 +82,7 @@ static err_t read_passage(struct sqlite_store *store, struct store_passages *wan
     struct slice tenant = tenant_of(wanted->tenant);
     struct piece piece;
     struct buffer text = {0};
-    *found = passage_cache_find(store->passages, tenant, hit, wanted->arena, passage);
+    *found = passage_cache_find(store->passages, tenant, hit, passage);
     if (*found) return OK;
     err_t error = describe(&store->reading, wanted, hit, passage, &piece, found);
     if (error || !*found) return error;
@@ -118,4 +118,5 @@ void sqlite_passages(struct store *base, struct store_passages *wanted)
     wanted->passages.count = 0;
     wanted->error = read_passages(store, wanted);
     wanted->done(wanted);
+    passage_cache_sweep(store->passages);
 }

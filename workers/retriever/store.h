@@ -133,7 +133,7 @@ struct store_passages {
     /* Set by the store. A hit whose chunk has gone meanwhile is left out, or told as it was: the
      * hits come from a refresh that still had it. */
     err_t error;
-    struct list passages; /* struct passage, in the arena */
+    struct list passages; /* struct passage, in the arena; their texts are valid during `done` */
 };
 
 void store_passages(struct store *store, struct store_passages *passages);

@@ -43,7 +43,7 @@ static void make_many(struct candidate *many, size_t count, uint32_t values)
 
 static void offer_all(struct best *best, const struct candidate *many, size_t count)
 {
-    *best = (struct best){0};
+    best_init(best);
     for (size_t i = 0; i < count; i++)
         if (best_wants(best, many[i].score)) best_offer(best, many[i]);
     best_select(best);
@@ -116,7 +116,7 @@ static void scores_are_brought_to_one_and_blended(void **state)
 
 static void a_list_of_equal_scores_is_all_one_and_an_empty_one_nothing(void **state)
 {
-    struct best none = {0}, words = {.count = 2, .items = {{7, 1, 22}, {7, 2, 21}}};
+    struct best none = {.count = 0}, words = {.count = 2, .items = {{7, 1, 22}, {7, 2, 21}}};
     struct fusion fusion;
     struct fused got;
     (void)state;

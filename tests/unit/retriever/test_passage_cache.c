@@ -25,10 +25,7 @@ static bool has(struct passage_cache *cache, const char *tenant, uint64_t chunk_
 {
     struct resident_hit hit = {.chunk_id = chunk_id, .last = last};
     struct passage passage;
-    struct arena arena = {0};
-    bool found = passage_cache_find(cache, slice_of(tenant), &hit, &arena, &passage);
-    arena_free(&arena);
-    return found;
+    return passage_cache_find(cache, slice_of(tenant), &hit, &passage);
 }
 
 static void what_was_put_is_found_with_the_new_hits_scores(void **state)
@@ -43,14 +40,13 @@ static void what_was_put_is_found_with_the_new_hits_scores(void **state)
                                .score = 0.5f,
                                .vector = 0.25f,
                                .bm25 = 0.75f};
-    struct arena arena = {0};
     struct passage got;
     (void)state;
-    assert_false(passage_cache_find(cache, SLICE("a"), &hit, &arena, &got));
+    assert_false(passage_cache_find(cache, SLICE("a"), &hit, &got));
     passage_cache_put(cache, SLICE("a"), &hit, &read_passage);
     hit.score = 1;
-    assert_true(passage_cache_find(cache, SLICE("a"), &hit, &arena, &got));
-    passage_cache_destroy(&cache);
+    assert_true(passage_cache_find(cache, SLICE("a"), &hit, &got));
+    passage_cache_put(cache, SLICE("b"), &hit, &read_passage); /* takes the place */
     assert_true(slice_equal(got.title, read_passage.title));
     assert_true(slice_equal(got.heading, read_passage.heading));
     assert_true(slice_equal(got.source, read_passage.source));
@@ -60,7 +56,7 @@ static void what_was_put_is_found_with_the_new_hits_scores(void **state)
     assert_int_equal(got.start, 100);
     assert_int_equal(got.end, 100 + read_passage.text.len);
     assert_true(got.score == 1 && got.scores.vector == 0.25f && got.scores.bm25 == 0.75f);
-    arena_free(&arena);
+    passage_cache_destroy(&cache);
 }
 
 static void another_tenant_or_span_does_not_find_it(void **state)
@@ -89,6 +85,22 @@ static void the_bytes_are_kept_and_the_newest_is_there(void **state)
     passage_cache_destroy(&cache);
 }
 
+static void texts_stay_until_the_sweep(void **state)
+{
+    struct passage_cache *cache = passage_cache_new(300); /* for one */
+    struct resident_hit hit = {.chunk_id = 1};
+    struct passage got;
+    (void)state;
+    put(cache, "a", 1, 0);
+    assert_true(passage_cache_find(cache, SLICE("a"), &hit, &got));
+    put(cache, "a", 2, 0);
+    assert_false(has(cache, "a", 1, 0));
+    assert_true(slice_equal(got.text, read_passage.text));
+    passage_cache_sweep(cache);
+    assert_true(has(cache, "a", 2, 0));
+    passage_cache_destroy(&cache);
+}
+
 static void one_that_is_too_large_is_left_out(void **state)
 {
     struct passage_cache *cache = passage_cache_new(64);
@@ -105,6 +117,7 @@ int main(void)
         cmocka_unit_test(what_was_put_is_found_with_the_new_hits_scores),
         cmocka_unit_test(another_tenant_or_span_does_not_find_it),
         cmocka_unit_test(the_bytes_are_kept_and_the_newest_is_there),
+        cmocka_unit_test(texts_stay_until_the_sweep),
         cmocka_unit_test(one_that_is_too_large_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,9 @@ static void two_handles_see_each_others_changes_at_once(void **state)
 
 static void on_fetched(struct store_passages *passages)
 {
+    struct passage *items = passages->passages.items;
+    for (size_t i = 0; i < passages->passages.count; i++)
+        items[i].text = arena_slice(passages->arena, items[i].text);
     *(bool *)passages->context = true;
 }
 
