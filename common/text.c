@@ -74,8 +74,14 @@ bool text_valid(struct slice text)
 
 size_t text_length(struct slice text)
 {
-    size_t length = 0;
-    for (size_t i = 0; i < text.len; i++) length += (text.ptr[i] & 0xC0) != 0x80;
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    size_t length = 0, i = 0;
+    for (uint64_t bytes; i + sizeof bytes <= text.len; i += sizeof bytes) {
+        memcpy(&bytes, text.ptr + i, sizeof bytes);
+        uint64_t following = bytes >> 7 & ~bytes >> 6 & ones; /* bytes 10xxxxxx */
+        length += sizeof bytes - (following * ones >> 56);
+    }
+    for (; i < text.len; i++) length += (text.ptr[i] & 0xC0) != 0x80;
     return length;
 }
 

@@ -12,7 +12,7 @@ static uint64_t load(const char *from, size_t len)
 /* Its letters without its votes. Head and tail overlap where the word is shorter than both. */
 static struct function_word key_of(struct slice word)
 {
-    struct function_word key = {.len = word.len};
+    struct function_word key = {.len = (uint32_t)word.len};
     if (word.len >= 8) {
         key.head = load(word.ptr, 8);
         key.tail = load(word.ptr + word.len - 8, 8);

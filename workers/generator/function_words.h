@@ -9,14 +9,14 @@ enum { VOTE_LANGUAGES = 8 };
 
 struct function_word {
     uint64_t head, tail; /* the first and last eight letters: of sixteen at most, the word itself */
-    size_t len;          /* of the word; 0: none is remembered here */
+    uint32_t len;        /* of the word; 0: none is remembered here */
+    bool denies;         /* in any language */
     uint64_t votes; /* a byte of 1 for each language, by its position, that it is a stop word of */
-    bool denies;    /* in any language */
 };
 
 /* A word has one place in it, and leaves it to the next. Zero-initialised is empty. */
 struct function_words {
-    struct function_word places[2048];
+    struct function_word places[8192];
 };
 
 /* About a folded word, not empty. Valid until the next call. */
