@@ -16,6 +16,7 @@ struct element {
 };
 
 struct pattern {
+    uint64_t needs; /* bits of words that are in every match, as in the summary */
     size_t count;
     struct element elements[ELEMENTS_MAX];
 };
@@ -97,6 +98,19 @@ static void pattern_destroy(struct pattern *pattern)
     free(pattern);
 }
 
+/* Whether a match has a word for the element, one of its choices. */
+static bool is_needed(const struct element *element)
+{
+    return element->kind == ONE_OF && !element->optional && !element->or_end && !element->not_in;
+}
+
+/* The bit of the one word that the element stands for; 0 where there are several. */
+static uint64_t needed_bits(const struct element *element)
+{
+    bool one = is_needed(element) && element->choice_count == 1 && !element->sets;
+    return one ? element->bits : 0;
+}
+
 struct pattern *pattern_new(struct slice line, struct vocabulary *vocabulary)
 {
     struct pattern *pattern = xcalloc(1, sizeof *pattern);
@@ -107,6 +121,8 @@ struct pattern *pattern_new(struct slice line, struct vocabulary *vocabulary)
             !parse_element(text, vocabulary, &pattern->elements[pattern->count++]))
             return pattern_destroy(pattern), NULL;
     }
+    for (size_t i = 0; i < pattern->count; i++)
+        pattern->needs |= needed_bits(&pattern->elements[i]);
     return pattern;
 }
 
@@ -122,10 +138,10 @@ struct pattern_summary pattern_summary(const struct pattern_word *words, size_t 
 
 bool pattern_may_match(const struct pattern *pattern, const struct pattern_summary *summary)
 {
+    if (pattern->needs & ~summary->numbers) return false; /* most, at one glance */
     for (size_t i = 0; i < pattern->count; i++) {
         const struct element *element = &pattern->elements[i];
-        if (element->kind != ONE_OF || element->optional || element->or_end || element->not_in)
-            continue;
+        if (!is_needed(element)) continue;
         if (!(element->bits & summary->numbers) && !(element->sets & summary->sets)) return false;
     }
     return true;
