@@ -183,11 +183,15 @@ static void search_words(struct resident *resident, const struct resident_query 
 static void offer_rows(const struct resident *resident, const int32_t *dots, size_t first,
                        size_t count, struct best *best)
 {
+    const float *scales = resident->scales + first;
+    float scores[SCAN_ROWS];
+    for (size_t i = 0; i < count; i++)
+        scores[i] = scales[i] == 0 ? NAN : (float)dots[i] * scales[i]; /* nobody wants NAN */
     for (size_t i = 0; i < count; i++) {
         size_t slot = first + i;
-        float score = (float)dots[i] * resident->scales[slot];
-        if (resident->scales[slot] == 0 || !best_wants(best, score)) continue;
-        best_offer(best, (struct candidate){score, (uint32_t)slot, resident->places[slot].id});
+        if (best_wants(best, scores[i]))
+            best_offer(best,
+                       (struct candidate){scores[i], (uint32_t)slot, resident->places[slot].id});
     }
 }
 

@@ -24,6 +24,17 @@ struct search {
     uint64_t began_us, search_us, portfolio_version;
 };
 
+/* About what a frame of them takes: room made once. */
+static size_t frame_bytes(const struct store_passages *texts)
+{
+    enum { MEMBERS_BYTES = 512 }; /* of a passage, beside its text */
+    const struct passage *passages = texts->passages.items;
+    size_t bytes = MEMBERS_BYTES;
+    for (size_t i = 0; i < texts->passages.count; i++)
+        bytes += passages[i].text.len + MEMBERS_BYTES;
+    return bytes;
+}
+
 static void finish(struct store_passages *texts)
 {
     struct search *search = texts->context;
@@ -33,6 +44,7 @@ static void finish(struct store_passages *texts)
         retriever_fail(job, texts->error, NULL);
         return;
     }
+    buffer_reserve(&frame, frame_bytes(texts));
     struct meta meta = {
         .work_us = clock_us() - search->began_us,
         .search_us = search->search_us,

@@ -61,6 +61,7 @@ static err_t read_text(struct db *db, const struct piece *piece, struct buffer *
 static void cut_characters(struct passage *passage, size_t max)
 {
     struct slice rest = passage->text;
+    if (rest.len <= max) return; /* a character has a byte or more */
     while (max-- && rest.len) text_take(&rest);
     passage->text.len -= rest.len;
     passage->end = passage->start + passage->text.len;
