@@ -1,6 +1,7 @@
 #include "workers/generator/scanner.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <stdlib.h>
 
 enum {
@@ -113,12 +114,26 @@ static void take_parts(struct cutting *cutting, struct slice word)
     }
 }
 
-/* A NUL stands at the end. */
+/* How many of the next eight bytes, up to the first that is none, are the letters a to z. */
+static size_t letters_at(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    bytes = le64toh(bytes);
+    uint64_t low = bytes & ~high;
+    uint64_t from_a = low + (0x80 - 'a') * ones, beyond_z = low + (0x7F - 'z') * ones;
+    uint64_t others = ~(from_a & ~beyond_z & ~bytes) & high;
+    return others ? (size_t)__builtin_ctzll(others) / 8 : sizeof bytes;
+}
+
+/* NULs stand at the end. */
 static void cut_words(struct cutting *cutting, const char *at, const char *end)
 {
     while (at < end) {
-        unsigned char class = class_of(*at), seen = 0;
         const char *start = at;
+        at += letters_at(at); /* most words are no more */
+        unsigned char class = class_of(*at), seen = 0;
         for (; !(class & LENGTH); class = class_of(*++at)) seen |= class;
         struct slice word = {start, (size_t)(at - start)};
         if (word.len) take_word(cutting, word);
@@ -131,7 +146,7 @@ void scanner_cut(struct scanner *scanner, struct slice text, struct stretch *str
 {
     size_t from = scanner->folded.len;
     text_fold(text, &scanner->folded);
-    *buffer_reserve(&scanner->folded, 1) = '\0';
+    memset(buffer_reserve(&scanner->folded, 8), '\0', 8);
     *stretch = (struct stretch){
         .text = text,
         .folded = {scanner->folded.data + from, scanner->folded.len - from},
