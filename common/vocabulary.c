@@ -266,11 +266,12 @@ uint32_t vocabulary_mend(const struct vocabulary *vocabulary, struct slice typo)
 
 static bool has_shape(struct slice word, const struct shape *shape)
 {
+    const char *end = word.ptr + word.len, *last = shape->text + shape->len - 1;
     if (word.len <= shape->len) return false;
-    bool starts = memcmp(word.ptr, shape->text, shape->len) == 0;
-    bool ends = memcmp(word.ptr + word.len - shape->len, shape->text, shape->len) == 0;
-    if (!shape->open_start) return starts;
-    if (!shape->open_end) return ends;
+    if (!shape->open_start)
+        return word.ptr[0] == shape->text[0] && memcmp(word.ptr, shape->text, shape->len) == 0;
+    if (!shape->open_end)
+        return end[-1] == *last && memcmp(end - shape->len, shape->text, shape->len) == 0;
     return memmem(word.ptr, word.len, shape->text, shape->len) != NULL;
 }
 
