@@ -3,6 +3,7 @@ what is compared is measured alternately, so that a busy machine slows both side
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import tempfile
@@ -329,5 +330,20 @@ def search_table(bench):
     return times
 
 
-FIGURES = {"path": path, "throughput": throughput, "search": search, "ingestion": ingestion,
+# --- the lanes' core ---
+
+
+def core(bench):
+    steps = [bench.program("bench_lane_core")["events_per_s"] for _ in range(bench.runs)]
+    worlds = [simulated(bench) for _ in range(bench.runs)]
+    return [Row("the lanes' core alone, events", "/s", steps, [1_000_000], at_least=True),
+            Row("simulation, events", "/s", worlds, [200_000], at_least=True)]
+
+
+def simulated(bench):
+    first = bench.output("sim", "--seeds", 1000).splitlines()[0]
+    return float(re.search(r"([0-9]+) events/s", first).group(1))
+
+
+FIGURES = {"core": core, "path": path, "throughput": throughput, "search": search, "ingestion": ingestion,
            "memory": memory}
