@@ -66,13 +66,21 @@ class SlowClient:
     def close(self):
         self.socket.close()
 
+    @staticmethod
+    def chunk_size(reader):
+        """Of the next chunk; 0 of the one that ends a whole stream."""
+        line = reader.readline()
+        if not line:
+            raise ConnectionError("the stream was cut")
+        return int(line, 16)
+
     def read(self):
         """The rest of the stream: text and last event."""
         reader = self.socket.makefile("rb")
         while reader.readline().strip():
             continue  # the headers
         raw = b""
-        while size := int(reader.readline() or b"0", 16):
+        while size := self.chunk_size(reader):
             raw += reader.read(size)
             reader.readline()
         events = [json.loads(block[6:]) for block in raw.split(b"\n\n") if block.startswith(b"data: ")]
