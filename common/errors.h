@@ -15,7 +15,6 @@
 /* clang-format off */
 #define ERROR_LIST(X) \
     X(BAD_JSON,              "bad_json",              400, CLIENT,    "the body is not valid JSON") \
-    X(BAD_REQUEST,           "bad_request",           400, CLIENT,    "the request is malformed") \
     X(INVALID_UTF8,          "invalid_utf8",          400, CLIENT,    "text must be valid UTF-8 without NUL") \
     X(INVALID_FIELD,         "invalid_field",         422, CLIENT,    "a field has a wrong type or value") \
     X(MESSAGE_EMPTY,         "message_empty",         422, CLIENT,    "the message is empty") \
@@ -24,7 +23,6 @@
     X(DOCUMENT_BINARY,       "document_binary",       422, CLIENT,    "the document is binary, not text") \
     X(DOCUMENT_TOO_LARGE,    "document_too_large",    413, CLIENT,    "the document is larger than DOCUMENT_BYTES_MAX") \
     X(BODY_TOO_LARGE,        "body_too_large",        413, CLIENT,    "the request body is too large") \
-    X(HEADERS_TOO_LARGE,     "headers_too_large",     431, CLIENT,    "the request headers are too large") \
     X(NOT_FOUND,             "not_found",             404, CLIENT,    "no such route") \
     X(AGENT_NOT_FOUND,       "agent_not_found",       404, CLIENT,    "no such agent") \
     X(PORTFOLIO_NOT_FOUND,   "portfolio_not_found",   404, CLIENT,    "no such portfolio") \
@@ -42,7 +40,6 @@
     X(CLIENT_TOO_SLOW,       "client_too_slow",       499, LIMIT,     "the client took too long to read its stream") \
     X(LANE_FULL,             "lane_full",             503, LIMIT,     "too many requests are waiting") \
     X(LANE_TIMEOUT,          "lane_timeout",          503, LIMIT,     "the request waited too long for a worker") \
-    X(TOO_MANY_CONNECTIONS,  "too_many_connections",  503, LIMIT,     "too many connections") \
     X(DRAINING,              "draining",              503, TRANSIENT, "the server is shutting down") \
     X(NO_WORKER,             "no_worker",             503, TRANSIENT, "no worker of a needed pool is connected") \
     X(STORE_UNAVAILABLE,     "store_unavailable",     503, TRANSIENT, "the store is not available") \
@@ -53,9 +50,7 @@
     X(EMBEDDER_UNAVAILABLE,  "embedder_unavailable",  503, TRANSIENT, "no embedder of this portfolio is running") \
     X(EMBEDDING_INVALID,     "embedding_invalid",     502, TRANSIENT, "the embedding has the wrong shape") \
     X(PROVIDER_UNKNOWN,      "provider_unknown",      422, CLIENT,    "no such provider") \
-    X(PROVIDER_AUTH,         "provider_auth",         502, FATAL,     "the provider refused the key") \
     X(PROVIDER_UNAVAILABLE,  "provider_unavailable",  502, TRANSIENT, "the provider cannot be reached") \
-    X(PROVIDER_RATE_LIMITED, "provider_rate_limited", 503, LIMIT,     "the provider asks to slow down") \
     X(PROVIDER_TIMEOUT,      "provider_timeout",      504, TRANSIENT, "the provider took too long") \
     X(PROVIDER_FAILED,       "provider_failed",       502, TRANSIENT, "the provider failed") \
     X(STREAM_INTERRUPTED,    "stream_interrupted",    502, TRANSIENT, "the stream was interrupted and cannot be continued") \

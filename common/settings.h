@@ -29,7 +29,6 @@ enum settings_of {
     U(answer_bytes_max,      ANSWER_BYTES_MAX,      OF_GATEWAY | OF_GENERATOR, MIB, KIB, 256 * MIB, "largest answer") \
     T(auth_mode,             AUTH_MODE,             OF_GATEWAY,   "none", "none", "who may call; none only on a loopback address") \
     U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
-    U(cache_wait_ms,         CACHE_WAIT_MS,         OF_GATEWAY,   20, 1, 1000, "longest wait for a shared cache") \
     U(claim_lease_ms,        CLAIM_LEASE_MS,        OF_GATEWAY,   10000, 300, 600000, "a turn's claim that is not renewed for so long may be taken over") \
     U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
     U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \
