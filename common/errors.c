@@ -1,5 +1,7 @@
 #include "common/errors.h"
 
+#include <stdio.h>
+
 static const struct {
     const char *code;
     const char *text;
@@ -42,4 +44,18 @@ err_t error_from_code(struct slice code)
     for (size_t i = 1; i < ARRAY_LEN(errors); i++)
         if (slice_equal(code, slice_of(errors[i].code))) return (err_t)i;
     return ERR_INTERNAL;
+}
+
+void errors_print_reference(void)
+{
+    static const char *const categories[] = {
+        [ERROR_CLIENT] = "the caller's",
+        [ERROR_LIMIT] = "a limit: come again later",
+        [ERROR_TRANSIENT] = "passing: try again",
+        [ERROR_FATAL] = "ours",
+    };
+    printf("| code | status | kind | what |\n|---|---|---|---|\n");
+    for (size_t i = 1; i < ARRAY_LEN(errors); i++)
+        printf("| `%s` | %d | %s | %s |\n", errors[i].code, errors[i].status,
+               categories[errors[i].category], errors[i].text);
 }

@@ -78,5 +78,7 @@ enum error_category error_category(err_t error);
 bool error_retryable(err_t error); /* LIMIT or TRANSIENT: the same request may succeed later */
 /* The error of a code that travelled as text; ERR_INTERNAL for one that is not known here. */
 err_t error_from_code(struct slice code);
+/* The list as Markdown, for the reference. */
+void errors_print_reference(void);
 
 #endif

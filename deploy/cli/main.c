@@ -13,6 +13,13 @@ static int settings_main(int argc, char **argv)
     return 0;
 }
 
+static int errors_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    errors_print_reference();
+    return 0;
+}
+
 static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -23,6 +30,7 @@ static const struct command {
     {"classify", classify_main,
      "language and level of questions, JSON lines in and out; no server"},
     {"settings", settings_main, "print all settings of all processes, as a Markdown table"},
+    {"errors", errors_main, "print all error codes with their status, as a Markdown table"},
     {"migrate", migrate_main, "bring the store's schema up to date"},
     {"supervise", supervise_main, "run a whole system on this machine (what deploy/up calls)"},
     {"prepare", prepare_main, "wait until a server is ready and load the demo into an empty one"},

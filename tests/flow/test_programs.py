@@ -70,6 +70,13 @@ class Programs(unittest.TestCase):
         self.assertEqual({line.count(" | ") for line in table[2:]}, {4})
         self.assertEqual(table[2:], sorted(table[2:]))
 
+    def test_the_reference_names_every_error_with_its_status(self):
+        rows = [line.split(" | ") for line in run("millrace", "errors").stdout.splitlines()[2:]]
+        self.assertGreater(len(rows), 30)
+        self.assertEqual({len(row) for row in rows}, {4})
+        self.assertEqual(len({row[0] for row in rows}), len(rows))
+        self.assertTrue(all(400 <= int(row[1]) < 600 for row in rows), rows)
+
 
 if __name__ == "__main__":
     unittest.main()
