@@ -1,4 +1,5 @@
 #include "common/vocabulary.h"
+#include "common/hash.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -66,18 +67,10 @@ unsigned vocabulary_set(struct vocabulary *vocabulary, struct slice name)
     return vocabulary->set_count++;
 }
 
-/* FNV-1a */
-static uint32_t hash(struct slice word)
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < word.len; i++) h = (h ^ (unsigned char)word.ptr[i]) * 16777619u;
-    return h;
-}
-
 /* The slot that holds the word, or the free one where it belongs. */
 static uint32_t *slot_of(const struct vocabulary *vocabulary, struct slice word)
 {
-    size_t at = hash(word);
+    size_t at = hash_fnv32(word);
     for (;; at++) {
         uint32_t *slot = &vocabulary->slots[at & (vocabulary->slot_count - 1)];
         if (!*slot) return slot;

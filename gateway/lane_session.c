@@ -2,25 +2,10 @@
 
 #include "gateway/lane_state.h"
 
+#include "common/hash.h"
+
 #define SHARE_US  2000  /* how often a queue's length is told while it waits */
 #define SILENT_US 30000 /* a worker that owes an ACCEPT for so long may be standing still */
-
-/* --- small things --- */
-
-uint64_t hash_bytes(struct slice bytes)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, 64 bit */
-    for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ (uint8_t)bytes.ptr[i]) * 0x100000001b3u;
-    return hash;
-}
-
-/* splitmix64's finaliser: every input bit moves every output bit. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
 
 struct lane_session *session_find(const struct lane *lane, uint64_t id)
 {
@@ -66,7 +51,7 @@ void session_open(struct lanes *lanes, enum pool pool, uint64_t id,
     struct lane_session *session = xcalloc(1, sizeof(*session));
     session->id = id;
     session->pool = pool;
-    session->boot = hash_bytes(hello->boot_id);
+    session->boot = hash_fnv64(hello->boot_id, 0);
     session->name = xstrndup(hello->name.ptr, hello->name.len);
     session->boot_id = xstrndup(hello->boot_id.ptr, hello->boot_id.len);
     session->build = xstrndup(hello->build.ptr, hello->build.len);
@@ -247,7 +232,8 @@ static uint64_t fitness(const struct lane_job *job, const struct lane_session *s
     bool free_slot = session->jobs.count < session->slots;
     bool answers = !session->asked_us || now_us - session->asked_us < SILENT_US;
     bool other = session->boot != job->avoid;
-    uint64_t rest = job->affinity ? mix(job->affinity ^ session->boot) : session_credits(session);
+    uint64_t rest =
+        job->affinity ? hash_mix(job->affinity ^ session->boot) : session_credits(session);
     return (uint64_t)free_slot << 63 | (uint64_t)answers << 62 | (uint64_t)other << 61 |
            (rest & (UINT64_MAX >> 3));
 }

@@ -133,7 +133,6 @@ bool job_is_suspect(const struct lane_job *job);
 bool job_is_condemned(const struct lane_job *job);
 
 /* lane_session.c */
-uint64_t hash_bytes(struct slice bytes);
 struct lane_session *session_find(const struct lane *lane, uint64_t id);
 uint64_t session_credits(const struct lane_session *session);
 void session_open(struct lanes *lanes, enum pool pool, uint64_t id,

@@ -5,12 +5,12 @@
 
 #include "tests/sim/sim.h"
 
+#include "common/hash.h"
+
 uint64_t sim_random(struct sim *sim, uint64_t below)
 {
-    uint64_t x = sim->random += 0x9e3779b97f4a7c15u; /* splitmix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return below ? (x ^ (x >> 31)) % below : 0;
+    uint64_t x = hash_mix(sim->random += 0x9e3779b97f4a7c15u); /* splitmix64 */
+    return below ? x % below : 0;
 }
 
 bool sim_chance(struct sim *sim, unsigned in_a_thousand)
@@ -128,19 +128,12 @@ void packet_free(struct packet *packet)
 
 /* --- the text that every honest answer has --- */
 
-static uint64_t hash(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 uint64_t model_length(const struct sim *sim, unsigned client)
 {
-    return hash(sim->seed * 131 + client + 1) % TEXT_MAX;
+    return hash_mix(sim->seed * 131 + client + 1) % TEXT_MAX;
 }
 
 char model_byte(const struct sim *sim, unsigned client, unsigned variant, uint64_t at)
 {
-    return (char)('a' + hash(sim->seed * 7919 + client * 613 + variant * 104729 + at) % 26);
+    return (char)('a' + hash_mix(sim->seed * 7919 + client * 613 + variant * 104729 + at) % 26);
 }

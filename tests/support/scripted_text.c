@@ -1,5 +1,7 @@
 #include "tests/support/scripted_text.h"
 
+#include "common/hash.h"
+
 #define SEED_DIGITS 16
 
 /* As scripted.py has them, in the same order. */
@@ -10,20 +12,12 @@ static const char *const symbols[64] = {
     "é", "ñ", "ü", "ç", "á", "ó", "€", "—", "“", "語", "😀", "𝄞", "\"", "\\", "\n", ".",
 };
 
-/* splitmix64: every input bit moves every output bit. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 static void append_symbol(uint64_t seed, uint64_t at, struct buffer *out)
 {
     if (at < SEED_DIGITS)
         buffer_append_char(out, "0123456789abcdef"[seed >> (60 - 4 * at) & 15]);
     else
-        buffer_append_text(out, symbols[mix(seed + at * 0x9e3779b97f4a7c15u) >> 58]);
+        buffer_append_text(out, symbols[hash_mix(seed + at * 0x9e3779b97f4a7c15u) >> 58]);
 }
 
 void scripted_text(uint64_t seed, uint64_t from, uint64_t to, struct buffer *out)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "common/hash.h"
 #include "common/text.h"
 
 enum {
@@ -59,15 +60,10 @@ static struct stemmer *stemmer_of(struct hashing *hashing, const struct language
     return NULL;
 }
 
-/* FNV-1a, then a finaliser that lets every bit depend on every other (Steele et al., SplitMix). */
+/* Of a feature; the finaliser lets every bit depend on every other. */
 static uint64_t hash_of(struct slice text, uint64_t seed)
 {
-    uint64_t h = UINT64_C(14695981039346656037) ^ seed;
-    for (size_t i = 0; i < text.len; i++)
-        h = (h ^ (unsigned char)text.ptr[i]) * UINT64_C(1099511628211);
-    h = (h ^ h >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    h = (h ^ h >> 27) * UINT64_C(0x94D049BB133111EB);
-    return h ^ h >> 31;
+    return hash_mix(hash_fnv64(text, seed));
 }
 
 static void count_feature(struct hashing *hashing, uint64_t hash)

@@ -1,5 +1,7 @@
 #include "workers/generator/word_table.h"
 
+#include "common/hash.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -147,12 +149,9 @@ static struct word_entry *fill(struct word_table *table, struct word_entry *entr
     return entry;
 }
 
-/* FNV-1a */
 uint32_t word_hash(struct slice word)
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < word.len; i++) hash = (hash ^ (unsigned char)word.ptr[i]) * 16777619u;
-    return hash;
+    return hash_fnv32(word);
 }
 
 const struct word_entry *word_table_find(struct word_table *table, struct slice word)

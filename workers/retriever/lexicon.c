@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/buffer.h"
+#include "common/hash.h"
 
 struct entry {
     uint32_t at, hash;
@@ -20,9 +21,8 @@ struct lexicon {
 
 uint32_t lexicon_hash(struct slice text)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < text.len; i++) h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
-    return h ^ h >> 15;
+    uint32_t hash = hash_fnv32(text);
+    return hash ^ hash >> 15;
 }
 
 struct lexicon *lexicon_new(void)

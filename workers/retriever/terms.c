@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "common/hash.h"
 #include "common/text.h"
 #include "workers/retriever/words.h"
 
@@ -86,8 +87,7 @@ struct counts {
 
 static uint32_t hash(struct slice text)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < text.len; i++) h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
+    uint32_t h = hash_fnv32(text);
     return h ^ h >> 15;
 }
 
