@@ -33,6 +33,7 @@
     X(IDEMPOTENCY_MISMATCH,  "idempotency_mismatch",  422, CLIENT,    "this Idempotency-Key was used with another body") \
     X(CLAIM_LOST,            "claim_lost",            409, CLIENT,    "a later request has taken this one's place") \
     X(KMS_KEY_MISSING,       "kms_key_missing",       409, CLIENT,    "storing a key needs AGENT_KMS_KEY") \
+    X(KMS_KEY_WRONG,         "kms_key_wrong",         500, FATAL,     "a stored key was sealed under another AGENT_KMS_KEY") \
     X(METHOD_NOT_ALLOWED,    "method_not_allowed",    405, CLIENT,    "the route does not know this method") \
     X(UNSUPPORTED_MEDIA_TYPE,"unsupported_media_type",415, CLIENT,    "send JSON (application/json)") \
     X(REQUEST_TIMEOUT,       "request_timeout",       408, CLIENT,    "the request took too long to arrive") \
@@ -48,11 +49,20 @@
     X(STORE_SCHEMA,          "store_schema",          500, FATAL,     "the store's schema is newer than this program") \
     X(STORE_FAILED,          "store_failed",          500, FATAL,     "the store failed") \
     X(EMBEDDER_UNAVAILABLE,  "embedder_unavailable",  503, TRANSIENT, "no embedder of this portfolio is running") \
+    X(MODEL_INVALID,         "model_invalid",         500, FATAL,     "a file of the embedding model is not what it should be") \
     X(EMBEDDING_INVALID,     "embedding_invalid",     502, TRANSIENT, "the embedding has the wrong shape") \
     X(PROVIDER_UNKNOWN,      "provider_unknown",      422, CLIENT,    "no such provider") \
+    X(PROVIDER_ADDRESS,      "provider_address",      422, CLIENT,    "the provider's address is refused: link-local and metadata addresses need PROVIDER_LINK_LOCAL=allow") \
+    X(PROVIDER_AUTH,         "provider_auth",         502, FATAL,     "the provider refuses the key") \
+    X(PROVIDER_MODEL,        "provider_model",        502, FATAL,     "the provider does not know the model") \
+    X(PROVIDER_REFUSED,      "provider_refused",      502, FATAL,     "the provider refuses the request") \
+    X(PROVIDER_RATE_LIMITED, "provider_rate_limited", 503, LIMIT,     "the provider takes no more requests for now") \
+    X(PROVIDER_CIRCUIT_OPEN, "provider_circuit_open", 503, LIMIT,     "the provider has failed of late and is not asked for a while") \
     X(PROVIDER_UNAVAILABLE,  "provider_unavailable",  502, TRANSIENT, "the provider cannot be reached") \
     X(PROVIDER_TIMEOUT,      "provider_timeout",      504, TRANSIENT, "the provider took too long") \
     X(PROVIDER_FAILED,       "provider_failed",       502, TRANSIENT, "the provider failed") \
+    X(PROVIDER_BAD_RESPONSE, "provider_bad_response", 502, TRANSIENT, "the provider's answer could not be read") \
+    X(PROVIDER_CUT,          "provider_cut",          502, TRANSIENT, "the provider's answer ended before its end") \
     X(STREAM_INTERRUPTED,    "stream_interrupted",    502, TRANSIENT, "the stream was interrupted and cannot be continued") \
     X(WORKER_DIED,           "worker_died",           502, TRANSIENT, "the workers that ran this request died") \
     X(DEADLINE_EXCEEDED,     "deadline_exceeded",     504, TRANSIENT, "the request took too long") \

@@ -26,18 +26,31 @@ enum settings_of {
 #define SETTING_LIST(U, T) \
     U(accept_timeout_ms,     ACCEPT_TIMEOUT_MS,     OF_GATEWAY,   250,  10, 60000, "a job not accepted by then goes to another worker") \
     U(agent_config_ttl_ms,   AGENT_CONFIG_TTL_MS,   OF_GATEWAY,   5000, 0, 600000, "how long the gateway keeps an agent's or portfolio's configuration") \
+    T(agent_kms_key,         AGENT_KMS_KEY,         OF_GENERATOR | OF_CLI, "", NULL, "seals agents' keys: 32 bytes in base64; empty: no key can be stored") \
+    T(agent_kms_key_previous, AGENT_KMS_KEY_PREVIOUS, OF_GENERATOR | OF_CLI, "", NULL, "while the key above is being replaced: the one before, which still opens") \
     U(answer_bytes_max,      ANSWER_BYTES_MAX,      OF_GATEWAY | OF_GENERATOR, MIB, KIB, 256 * MIB, "largest answer") \
+    T(anthropic_api_key,     ANTHROPIC_API_KEY,     OF_GENERATOR,  "", NULL, "for agents without a key of their own") \
+    T(anthropic_base_url,    ANTHROPIC_BASE_URL,    OF_GENERATOR,  "https://api.anthropic.com", NULL, "where Anthropic's interface is") \
     T(auth_mode,             AUTH_MODE,             OF_GATEWAY,   "none", "none", "who may call; none only on a loopback address") \
     U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
+    U(breaker_failures,      BREAKER_FAILURES,      OF_GENERATOR | OF_EMBEDDER, 5, 1, 1000, "failures in a row after which a provider is not asked for a while") \
+    U(breaker_open_ms,       BREAKER_OPEN_MS,       OF_GENERATOR | OF_EMBEDDER, 10000, 10, 3600000, "how long that is") \
     U(claim_lease_ms,        CLAIM_LEASE_MS,        OF_GATEWAY,   10000, 300, 600000, "a turn's claim that is not renewed for so long may be taken over") \
     U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
     U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \
     U(connections_max,       CONNECTIONS_MAX,       OF_GATEWAY,   8192, 16, 1000000, "open client connections") \
     T(database_url,          DATABASE_URL,          OF_RETRIEVER | OF_CLI, "sqlite:var/millrace.db", NULL, "the store: sqlite:PATH") \
+    T(default_model,         DEFAULT_MODEL,         OF_GENERATOR,  "", NULL, "model of agents that name no provider; empty: the provider's default") \
     U(document_bytes_max,    DOCUMENT_BYTES_MAX,    OF_GATEWAY | OF_RETRIEVER, 16 * MIB, KIB, 256 * MIB, "largest document") \
     U(drain_timeout_ms,      DRAIN_TIMEOUT_MS,      OF_ALL,       10000, 0, 600000, "how long a process that was asked to stop finishes what it has") \
-    T(embedder,              EMBEDDER,              OF_EMBEDDER | OF_RETRIEVER, "hashing", "hashing", "what makes the vectors of new portfolios") \
+    T(embedder,              EMBEDDER,              OF_EMBEDDER | OF_RETRIEVER, "hashing", "hashing|model|openai|mistral|openai-compatible", "what makes the vectors of new portfolios") \
+    U(embedding_batch_max,   EMBEDDING_BATCH_MAX,   OF_EMBEDDER,  256, 1, 2048, "texts in one call of an embedding provider") \
+    U(embedding_batch_tokens_max, EMBEDDING_BATCH_TOKENS_MAX, OF_EMBEDDER, 100000, 100, 10000000, "tokens in one such call, estimated") \
+    T(embedding_base_url,    EMBEDDING_BASE_URL,    OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, with its /v1") \
+    U(embedding_dimensions,  EMBEDDING_DIMENSIONS,  OF_EMBEDDER | OF_RETRIEVER, 0, 0, 4096, "of an embedding provider's model; 0: the model's own, where it is known") \
+    T(embedding_model,       EMBEDDING_MODEL,       OF_EMBEDDER | OF_RETRIEVER, "", NULL, "model of an embedding provider; empty: the provider's default") \
     U(frame_bytes_max,       FRAME_BYTES_MAX,       OF_ALL,       64 * MIB, 64 * KIB, 1024 * MIB, "largest message between processes") \
+    T(extractive_fallback,   EXTRACTIVE_FALLBACK,   OF_GENERATOR, "no", "no|yes", "whether the extractive generator answers once an agent's provider and fallbacks have failed") \
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
     U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question") \
@@ -52,14 +65,24 @@ enum settings_of {
     U(liveness,              LIVENESS,              OF_GATEWAY,   3, 2, 100, "missed heartbeats after which a peer is dead") \
     T(log_level,             LOG_LEVEL,             OF_ALL,       "info", "error|warn|info|debug", "least level written") \
     U(message_characters_max, MESSAGE_CHARACTERS_MAX, OF_GATEWAY, 8000, 1, 1000000, "longest question") \
+    T(mistral_api_key,       MISTRAL_API_KEY,       OF_GENERATOR | OF_EMBEDDER, "", NULL, "for agents without a key of their own, and EMBEDDER=mistral") \
+    T(mistral_base_url,      MISTRAL_BASE_URL,      OF_GENERATOR | OF_EMBEDDER, "https://api.mistral.ai/v1", NULL, "where Mistral's interface is") \
+    T(model_dir,             MODEL_DIR,             OF_EMBEDDER,   "", NULL, "folder of the embedding model's two files; empty: there is none") \
     T(name,                  NAME,                  OF_ALL,       "", NULL, "this process in logs and on the operator's screen") \
+    T(openai_api_key,        OPENAI_API_KEY,        OF_GENERATOR | OF_EMBEDDER, "", NULL, "for agents without a key of their own, and EMBEDDER=openai") \
+    T(openai_base_url,       OPENAI_BASE_URL,       OF_GENERATOR | OF_EMBEDDER, "https://api.openai.com/v1", NULL, "where OpenAI's interface is") \
+    U(provider_connect_timeout_ms, PROVIDER_CONNECT_TIMEOUT_MS, OF_GENERATOR | OF_EMBEDDER, 3000, 10, 600000, "a provider that is not connected by then cannot be reached") \
+    U(provider_first_token_timeout_ms, PROVIDER_FIRST_TOKEN_TIMEOUT_MS, OF_GENERATOR | OF_EMBEDDER, 30000, 10, 600000, "longest wait for the first token of an answer, or for embeddings") \
+    T(provider_link_local,   PROVIDER_LINK_LOCAL,   OF_GENERATOR | OF_EMBEDDER, "refuse", "refuse|allow", "whether providers may have link-local and cloud metadata addresses") \
+    U(provider_retries_max,  PROVIDER_RETRIES_MAX,  OF_GENERATOR | OF_EMBEDDER, 2, 0, 10, "times a provider is asked again after a 429, a 5xx or a lost connection, before the first token") \
+    U(provider_token_timeout_ms, PROVIDER_TOKEN_TIMEOUT_MS, OF_GENERATOR, 15000, 10, 600000, "longest wait between two tokens") \
     U(record_keep_ms,        RECORD_KEEP_MS,        OF_GATEWAY,   30000, 0, 3600000, "how long a turn that could not be recorded is tried again") \
     U(record_queue_max,      RECORD_QUEUE_MAX,      OF_GATEWAY,   10000, 1, 1000000, "turns waiting to be recorded") \
     U(record_timeout_ms,     RECORD_TIMEOUT_MS,     OF_GATEWAY,   5000, 1, 600000, "an answer whose turn is not committed by then says so") \
     U(request_timeout_ms,    REQUEST_TIMEOUT_MS,    OF_GATEWAY,   120000, 100, 3600000, "deadline of a request") \
     U(resident_bytes_max,    RESIDENT_BYTES_MAX,    OF_RETRIEVER, 512 * MIB, MIB, 65536 * MIB, "memory for resident portfolios") \
     U(resident_chunks_max,   RESIDENT_CHUNKS_MAX,   OF_RETRIEVER, 20000, 1, 10000000, "largest portfolio held in memory") \
-    U(slots,                 SLOTS,                 OF_WORKERS,   64, 1, 10000, "jobs that a worker runs at once") \
+    U(slots,                 SLOTS,                 OF_WORKERS,   0, 0, 10000, "jobs that a worker runs at once; 0: 64, generators 1024") \
     U(stream_window_bytes,   STREAM_WINDOW_BYTES,   OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "text that a stream may be ahead of its client") \
     U(stream_window_tokens,  STREAM_WINDOW_TOKENS,  OF_GATEWAY,   256, 1, 1000000, "tokens that a stream may be ahead of its client")
 /* clang-format on */

@@ -148,7 +148,7 @@ struct lane *job_lane(struct lanes *lanes, const struct lane_job *job)
 
 bool job_streams(const struct lane_job *job)
 {
-    return job->stages[job->stage] == 'G';
+    return job->stages[job->stage] == 'G' && !job->stages[job->stage + 1];
 }
 
 bool job_is_suspect(const struct lane_job *job)

@@ -3,7 +3,8 @@
  * E, R, G are the pools. A kind whose last stage is G ends in tokens and DONE; the others end in
  * ANSWER with one result frame (the record in the last column). Kinds that write carry an operation
  * id and are stored once however often they are delivered; claim.renew needs none, since it says
- * the same however often it is delivered. */
+ * the same however often it is delivered. An agent that brings a provider's key visits the generator
+ * first, which seals it; any other goes to the store at once ("R"). */
 #ifndef MILLRACE_PROTO_KINDS_H
 #define MILLRACE_PROTO_KINDS_H
 
@@ -24,6 +25,7 @@ enum pool pool_of_stage(char letter);
     K(CHAT,             "chat",             "ERG",  false,  chat_request,  ready_answer) \
     K(SEARCH,           "search",           "ER",   false,  chat_request,  search_results) \
     K(INDEX,            "index",            "RER",  true,   select,        documents) \
+    K(EMBED,            "embed",            "E",    false,  embed_request, embedding) \
     K(HISTORY,          "history",          "R",    false,  select,        history) \
     K(CLAIM_TAKE,       "claim.take",       "R",    true,   claim_request, claimed) \
     K(CLAIM_RENEW,      "claim.renew",      "R",    false,  renewal,       renewed) \
@@ -31,8 +33,8 @@ enum pool pool_of_stage(char letter);
     K(CONVERSATION_GET, "conversation.get", "R",    false,  select,        conversation) \
     K(AGENT_GET,        "agent.get",        "R",    false,  select,        agent) \
     K(AGENT_LIST,       "agent.list",       "R",    false,  select,        agents) \
-    K(AGENT_CREATE,     "agent.create",     "R",    true,   put_agent,     agent) \
-    K(AGENT_UPDATE,     "agent.update",     "R",    true,   put_agent,     agent) \
+    K(AGENT_CREATE,     "agent.create",     "GR",   true,   put_agent,     agent) \
+    K(AGENT_UPDATE,     "agent.update",     "GR",   true,   put_agent,     agent) \
     K(AGENT_DELETE,     "agent.delete",     "R",    true,   select,        agent) \
     K(PORTFOLIO_GET,    "portfolio.get",    "R",    false,  select,        portfolio) \
     K(PORTFOLIO_LIST,   "portfolio.list",   "R",    false,  select,        portfolios) \

@@ -57,7 +57,9 @@
     F(U64,  busy)        /* jobs running */ \
     F(U64,  progress)    /* rises with work done, so that a stuck worker shows */ \
     L(version_of, versions) /* what it has newest, where that changed of late */ \
-    L(stream_at, streams)   /* last token sent of each running stream */
+    L(stream_at, streams)   /* last token sent of each running stream */ \
+    L(count_of, counts)     /* of its own metrics, those that have risen */ \
+    F(TEXT, trouble)        /* what keeps it from its work now, for the operator; "" where nothing does */
 #define PENDING_FIELDS(F, N, R, L) \
     F(TEXT, kind)        /* "index": chunks wait for their vectors */ \
     F(U64,  portfolio)

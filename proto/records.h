@@ -19,6 +19,9 @@
     F(U64,  job) \
     F(U64,  attempt) \
     F(U64,  seq)                 /* the last token sent */
+#define COUNT_OF_FIELDS(F, N, R, L) \
+    F(TEXT, name)                /* of what a worker counts: "citation_dropped" */ \
+    F(U64,  value)               /* since the worker's start */
 #define CITATION_FIELDS(F, N, R, L) \
     F(U64,  n)                   /* as the answer cites it: [n] */ \
     F(U64,  document_id) \
@@ -161,6 +164,10 @@
     F(TEXT, embedder) \
     L(index_chunk, chunks)
 
+/* [request] of the kind `embed`: texts of a client, by the embedder that the pool uses by default. */
+#define EMBED_TEXT_FIELDS(F, N, R, L)    F(TEXT, text)
+#define EMBED_REQUEST_FIELDS(F, N, R, L) F(TEXT, tenant) F(TEXT, embedder) L(embed_text, texts)
+
 /* --- jobs of the store: requests and results --- */
 /* Names an object or a page of a list: every `.get`, `.list`, `.delete` takes it. */
 #define SELECT_FIELDS(F, N, R, L) \
@@ -227,7 +234,7 @@
     L(citation, citations)
 
 #define RECORD_LIST(X) \
-    X(version_of, VERSION_OF) X(stream_at, STREAM_AT) X(citation, CITATION) X(usage, USAGE) \
+    X(version_of, VERSION_OF) X(stream_at, STREAM_AT) X(count_of, COUNT_OF) X(citation, CITATION) X(usage, USAGE) \
     X(meta, META) X(fallback, FALLBACK) X(agent, AGENT) X(portfolio, PORTFOLIO) \
     X(document, DOCUMENT) X(scores, SCORES) X(passage, PASSAGE) X(chat_message, CHAT_MESSAGE) \
     X(conversation, CONVERSATION) X(chat_request, CHAT_REQUEST) X(history, HISTORY) \
@@ -236,7 +243,8 @@
     X(put_portfolio, PUT_PORTFOLIO) X(put_documents, PUT_DOCUMENTS) X(agents, AGENTS) \
     X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
     X(turn, TURN) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \
-    X(claimed, CLAIMED) X(renewal, RENEWAL) X(renewed, RENEWED) X(ready_answer, READY_ANSWER)
+    X(claimed, CLAIMED) X(renewal, RENEWAL) X(renewed, RENEWED) X(ready_answer, READY_ANSWER) \
+    X(embed_text, EMBED_TEXT) X(embed_request, EMBED_REQUEST)
 /* clang-format on */
 
 #define RECORD_DECLARE(name, NAME) RECORD_STRUCT(name, NAME##_FIELDS)

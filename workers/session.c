@@ -107,6 +107,8 @@ static void beat(struct session *session, uint64_t now_ms)
     message.beat.progress = worker->progress;
     message.beat.streams = (struct list){streams, count};
     message.beat.versions = (struct list){worker->versions, worker->version_count};
+    message.beat.counts = (struct list){worker->counts, worker->count_count};
+    message.beat.trouble = slice_of(worker->trouble);
     session_send(session, &message, NULL, 0);
     session->beat_ms = now_ms;
     free(streams);

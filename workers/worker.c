@@ -1,5 +1,6 @@
 #include "workers/worker.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "workers/worker_state.h"
 
 #define WORKER_TICK_MS 20
+#define SLOTS_DEFAULT  64
 
 /* --- what pools may ask --- */
 
@@ -63,6 +65,23 @@ void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_
     message.pending = (struct pending_message){.kind = slice_of(kind), .portfolio = portfolio_id};
     for (struct session *session = worker->sessions; session; session = session->next)
         if (session->state == SESSION_SERVING) session_send(session, &message, NULL, 0);
+}
+
+/* --- what the operator is told --- */
+
+void worker_count(struct worker *worker, const char *name, uint64_t by)
+{
+    size_t i = 0;
+    while (i < worker->count_count && !slice_equal(worker->counts[i].name, slice_of(name))) i++;
+    assert(i < WORKER_COUNTS_MAX);
+    if (i == worker->count_count)
+        worker->counts[worker->count_count++] = (struct count_of){.name = slice_of(name)};
+    worker->counts[i].value += by;
+}
+
+void worker_trouble(struct worker *worker, const char *trouble)
+{
+    snprintf(worker->trouble, sizeof(worker->trouble), "%s", trouble ? trouble : "");
 }
 
 /* --- the loop's turn --- */
@@ -225,6 +244,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     if (!*worker.settings.name) worker.settings.name = program + strlen("millrace-");
     log_open(worker.settings.name, worker.settings.log_level);
     worker.pool = pool;
+    if (!worker.settings.slots) worker.settings.slots = pool->slots ? pool->slots : SLOTS_DEFAULT;
     worker.base = event_base_new();
     worker.zmq = zmq_ctx_new();
     worker.serves = xstrdup("");

@@ -22,6 +22,7 @@ enum job_frame { JOB_REQUEST, JOB_HISTORY, JOB_EMBEDDING, JOB_CONTEXT, JOB_PREFI
 struct worker_pool {
     enum pool pool;
     enum settings_of settings;
+    unsigned slots; /* jobs at once unless SLOTS says otherwise; 0: 64 */
     /* Opens what the pool needs. An error ends the process; the pool has logged why. *context is
      * given to the other callbacks. */
     err_t (*open)(struct worker *worker, void **context);
@@ -48,6 +49,14 @@ void worker_serves(struct worker *worker, const char *serves);
 void worker_announce(struct worker *worker, const char *kind, uint64_t id, uint64_t version);
 /* Tells the gateways that work waits in the store; repeat it while that is so. */
 void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_id);
+
+/* Counts something for the operator's metrics (worker_events_total{pool,event}); `name` must live
+ * for ever. At most WORKER_COUNTS_MAX names. */
+enum { WORKER_COUNTS_MAX = 32 };
+void worker_count(struct worker *worker, const char *name, uint64_t by);
+/* What keeps the worker from its work now ("openai: provider_auth"), shown in the operator's list
+ * of workers; NULL: nothing. Copied. */
+void worker_trouble(struct worker *worker, const char *trouble);
 
 /* --- a job --- */
 enum kind job_kind(const struct job *job);

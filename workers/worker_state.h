@@ -101,6 +101,9 @@ struct worker {
     struct version_of versions[VERSIONS_KEPT];
     char version_kinds[VERSIONS_KEPT][16];
     size_t version_count;
+    struct count_of counts[WORKER_COUNTS_MAX];
+    size_t count_count;
+    char trouble[128];
     bool draining;
     uint64_t drain_ms;
     struct buffer header;
@@ -137,7 +140,8 @@ void jobs_start(struct worker *worker);
 void job_free(struct job *job);
 
 /* worker.c */
-/* At the end of this turn of the loop: start what waits, share the free slots out, tell the gateways. */
+/* At the end of this turn of the loop: start what waits, share the free slots out, tell the
+ * gateways. */
 void worker_flush_soon(struct worker *worker);
 
 #endif

@@ -152,6 +152,7 @@ static void generator_cancel(void *context, struct job *job)
 const struct worker_pool generator_pool = {
     .pool = POOL_GENERATE,
     .settings = OF_GENERATOR,
+    .slots = 1024, /* most of a stream is waiting for its provider */
     .open = generator_open,
     .start = generator_start,
     .cancel = generator_cancel,
