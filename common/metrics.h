@@ -50,7 +50,9 @@
     M(LANE_STALE,            "lane_stale_dropped_total",       COUNTER,   "pool",         "messages of older attempts and sessions, dropped") \
     M(LANE_GARBAGE,          "lane_garbage_total",             COUNTER,   "pool",         "messages that could not be decoded") \
     M(LANE_REPLAYS,          "lane_replays_total",             COUNTER,   "pool",         "requests for lost tokens") \
-    M(LANE_RESETS,           "lane_resets_total",              COUNTER,   "pool",         "sessions ended by the gateway")
+    M(LANE_RESETS,           "lane_resets_total",              COUNTER,   "pool",         "sessions ended by the gateway") \
+    M(WORKER_EVENTS,         "worker_events_total",            COUNTER,   "pool,event",   "what workers count of their own; every gateway shows all of it") \
+    M(WORKER_TROUBLE,        "worker_trouble",                 GAUGE,     "pool",         "workers that complain; /api/ops/pools tells of what")
 /* clang-format on */
 
 enum metric {

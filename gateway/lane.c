@@ -294,12 +294,23 @@ static void on_job_message(struct lanes *lanes, struct lane_session *session,
     }
 }
 
+static void report_counts(struct lanes *lanes, const struct lane_session *session,
+                          struct list counts)
+{
+    struct lane_action *action = action_add(lanes, ACTION_COUNTS);
+    action->pool = session->pool;
+    action->boot = session->boot;
+    action->counts = counts;
+}
+
 static void on_beat(struct lanes *lanes, struct lane_session *session,
                     const struct beat_message *beat, uint64_t now_us)
 {
     const struct version_of *versions = beat->versions.items;
     const struct stream_at *streams = beat->streams.items;
     session->progress = beat->progress;
+    session_complain(session, beat->trouble);
+    if (beat->counts.count) report_counts(lanes, session, beat->counts);
     for (size_t i = 0; i < beat->versions.count; i++)
         action_add(lanes, ACTION_VERSION)->version = versions[i];
     for (size_t i = 0; i < beat->streams.count; i++) {

@@ -115,6 +115,7 @@ enum lane_action_type {
     ACTION_FORGET,  /* pool, session: the core knows it no more */
     ACTION_VERSION, /* version */
     ACTION_PENDING, /* message (PENDING) */
+    ACTION_COUNTS,  /* pool, boot, counts: what a worker has counted since its start */
 };
 
 struct lane_action {
@@ -127,6 +128,8 @@ struct lane_action {
     struct slice prefix;
     const struct meta *meta;
     struct version_of version;
+    uint64_t boot;
+    struct list counts;
     struct message message;
 };
 
@@ -161,7 +164,7 @@ uint64_t lane_oldest_us(const struct lanes *lanes,
 /* A session as the operator sees it. */
 struct lane_session_view {
     uint64_t session;
-    const char *name, *boot_id, *build, *serves, *state;
+    const char *name, *boot_id, *build, *serves, *state, *trouble;
     uint64_t slots, credits, in_flight, progress, heard_us;
 };
 /* The session at `index` of a pool; false past the end. */

@@ -18,6 +18,7 @@
 #include "common/zmq_watch.h"
 #include "gateway/body_frames.h"
 #include "gateway/lane.h"
+#include "gateway/worker_counts.h"
 #include "proto/codec.h"
 
 #define ROUTING_ID_MAX 255
@@ -57,6 +58,7 @@ struct lane_io {
     char boot_id[17], topic[19];
     uint64_t last_session, last_job;
     bool acting;
+    struct worker_counts *counts;
     struct lane_listener listener;
     void *listener_context;
     struct buffer header; /* reused for every message sent */
@@ -189,6 +191,9 @@ static void act(struct lane_io *io, const struct lane_action *action)
     case ACTION_FORGET: forget_peer(&io->router[action->pool], action->session); break;
     case ACTION_VERSION: act_version(io, &action->version); break;
     case ACTION_PENDING: act_pending(io, &action->message.pending); break;
+    case ACTION_COUNTS:
+        worker_counts_take(io->counts, action->pool, action->boot, &action->counts);
+        break;
     }
 }
 
@@ -416,6 +421,7 @@ struct lane_io *lane_io_new(struct event_base *base, const struct settings *sett
     snprintf(io->topic, sizeof(io->topic), "t%s.", io->boot_id);
     limits = limits_of(io);
     io->lanes = lanes_new(&limits, now_us());
+    io->counts = worker_counts_new();
     io->later = event_new(base, -1, 0, on_later, io);
     io->tick = event_new(base, -1, EV_PERSIST, on_tick, io);
     return io;
@@ -498,6 +504,7 @@ void lane_io_destroy(struct lane_io **at)
     event_free(io->tick);
     event_free(io->later);
     lanes_destroy(&io->lanes);
+    worker_counts_free(&io->counts);
     buffer_free(&io->header);
     free(io);
 }
@@ -603,6 +610,7 @@ static void view_sessions(const struct lane_io *io, enum pool pool, struct lane_
     for (size_t i = 0; lane_session_view(io->lanes, pool, i, &session); i++) {
         view->workers++;
         view->credits += session.credits;
+        view->troubled += *session.trouble != '\0';
         view->in_flight += session.in_flight;
     }
 }
@@ -642,6 +650,7 @@ bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
         .build = session.build,
         .serves = session.serves,
         .state = session.state,
+        .trouble = session.trouble,
         .slots = session.slots,
         .credits = session.credits,
         .in_flight = session.in_flight,

@@ -94,11 +94,13 @@ struct lane_view {
     uint64_t queued, queued_bytes, oldest_ms; /* waiting */
     uint64_t in_flight;                       /* at workers */
     uint64_t workers, credits;
+    uint64_t troubled; /* workers that complain */
     uint64_t submitted, finished, failed, cancelled, redelivered, refused; /* since the start */
     uint64_t deaths, stale_dropped, garbage, replays, resets;
 };
 struct worker_view {
-    const char *pool, *name, *boot_id, *build, *serves, *state; /* "ready", "suspect", "draining" */
+    const char *pool, *name, *boot_id, *build, *serves, *state; /* "ready", "draining" */
+    const char *trouble; /* what keeps it from its work; "": nothing */
     uint64_t slots, credits, in_flight, progress, last_seen_ms;
 };
 void lane_io_view(const struct lane_io *io, enum pool pool, struct lane_view *view);

@@ -56,6 +56,7 @@ void session_open(struct lanes *lanes, enum pool pool, uint64_t id,
     session->boot_id = xstrndup(hello->boot_id.ptr, hello->boot_id.len);
     session->build = xstrndup(hello->build.ptr, hello->build.len);
     session->serves = xstrndup(hello->serves.ptr, hello->serves.len);
+    session->trouble = xstrdup("");
     session->slots = hello->slots;
     session->epoch = ++lanes->epoch;
     session->heard_us = session->pulse_us = now_us;
@@ -77,6 +78,7 @@ static void session_free(struct lane_session *session)
     free(session->boot_id);
     free(session->build);
     free(session->serves);
+    free(session->trouble);
     free(session);
 }
 
@@ -183,6 +185,13 @@ void sessions_free(struct lanes *lanes)
 }
 
 /* --- heartbeats --- */
+
+void session_complain(struct lane_session *session, struct slice trouble)
+{
+    if (slice_equal(slice_of(session->trouble), trouble)) return;
+    free(session->trouble);
+    session->trouble = xstrndup(trouble.len ? trouble.ptr : "", trouble.len);
+}
 
 static void session_pulse(struct lanes *lanes, struct lane_session *session, uint64_t now_us)
 {
@@ -305,6 +314,7 @@ bool lane_session_view(const struct lanes *lanes, enum pool pool, size_t index,
         .build = session->build,
         .serves = session->serves,
         .state = session->state == SESSION_DRAINING ? "draining" : "ready",
+        .trouble = session->trouble,
         .slots = session->slots,
         .credits = session_credits(session),
         .in_flight = session->jobs.count,

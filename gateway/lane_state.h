@@ -65,6 +65,7 @@ struct lane_session {
     enum session_state state;
     uint64_t boot; /* hash of the boot id */
     char *name, *boot_id, *build, *serves;
+    char *trouble; /* what its last BEAT complained of; "": nothing */
     uint64_t slots, epoch;
     uint64_t granted, used, returned;
     bool shared;          /* others want this worker's slots as well */
@@ -142,6 +143,8 @@ void session_end(struct lanes *lanes, struct lane_session *session, bool death, 
 /* Asks the worker to begin anew, and ends the session. */
 void session_reset(struct lanes *lanes, struct lane_session *session, uint64_t now_us);
 void session_drain(struct lanes *lanes, struct lane_session *session, uint64_t now_us);
+/* What the worker says keeps it from its work; empty: nothing. */
+void session_complain(struct lane_session *session, struct slice trouble);
 /* Heartbeats out, missed heartbeats in. `late_us`: how long this process itself stood still. */
 void sessions_tick(struct lanes *lanes, uint64_t late_us, uint64_t now_us);
 /* Sends waiting jobs to workers with credit. */

@@ -65,6 +65,7 @@ static const struct shown lane_numbers[] = {
     SHOWN(refused, METRIC_LANE_REFUSED, 1),     SHOWN(deaths, METRIC_LANE_DEATHS, 1),
     SHOWN(stale_dropped, METRIC_LANE_STALE, 1), SHOWN(garbage, METRIC_LANE_GARBAGE, 1),
     SHOWN(replays, METRIC_LANE_REPLAYS, 1),     SHOWN(resets, METRIC_LANE_RESETS, 1),
+    SHOWN(troubled, METRIC_WORKER_TROUBLE, 1),
 };
 #undef SHOWN
 
@@ -88,6 +89,7 @@ static void write_worker(struct buffer *out, const struct worker_view *worker)
     write_text_member(out, "build", worker->build);
     write_text_member(out, "serves", worker->serves);
     write_text_member(out, "state", worker->state);
+    write_text_member(out, "trouble", worker->trouble);
     buffer_printf(out,
                   "\"slots\":%ju,\"credits\":%ju,\"in_flight\":%ju,\"progress\":%ju,"
                   "\"last_seen_ms\":%ju}",

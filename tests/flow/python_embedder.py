@@ -53,7 +53,7 @@ def main(port, embedder, dimensions):
     epoch, heartbeat_ms, granted, done = 0, 500, SLOTS, 0
     while True:
         if not lane.poll(heartbeat_ms):
-            send(BEAT, 0, done, [], [])
+            send(BEAT, 0, done, [], [], [{"name": "jobs_in_python", "value": done}], "python: slow")
             continue
         header, *frames = lane.recv_multipart()
         _, kind, job, attempt, *fields = msgpack.unpackb(header)

@@ -37,10 +37,18 @@ class PythonWorker(unittest.TestCase):
                 os.kill(own, signal.SIGCONT)
             self.assertIn("rye", results[0]["text"])
             self.assertGreater(results[0]["scores"]["vector"], 0)
+            self.check_what_the_operator_sees(system)
             worker.kill()
             done = worker.stdout.read().split("\n")
             self.assertIn("search 1", done)
             self.assertTrue(any(line.startswith("index ") for line in done), done)
+
+    def check_what_the_operator_sees(self, system):
+        wait_for(lambda: system.metric("millrace_worker_events_total", pool="embed",
+                                       event="jobs_in_python") >= 2, "the worker's count")
+        self.assertEqual(system.metric("millrace_worker_trouble", pool="embed"), 1)
+        troubles = [w["trouble"] for w in system.lane("embed")["workers"] if w["name"] == "python"]
+        self.assertEqual(troubles, ["python: slow"])
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ static void act(struct sim *sim, struct gateway *gateway, const struct lane_acti
         break;
     case ACTION_STAGE:
     case ACTION_VERSION:
-    case ACTION_PENDING: break;
+    case ACTION_PENDING:
+    case ACTION_COUNTS: break;
     }
 }
 

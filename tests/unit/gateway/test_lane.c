@@ -349,6 +349,28 @@ static void lane_takes_a_silent_worker_for_dead(void **state)
     assert_non_null(sent(world, MESSAGE_RESET)); /* unknown now: begin anew */
 }
 
+static void lane_shows_what_a_worker_complains_of_and_counts(void **state)
+{
+    struct world *world = *state;
+    struct count_of told = {.name = SLICE("retried"), .value = 7};
+    struct lane_session_view view;
+    hello(world, POOL_GENERATE, 1, "boot-1");
+    message(world, POOL_GENERATE, 1,
+            (struct message){
+                .type = MESSAGE_BEAT,
+                .beat = {.counts = {&told, 1}, .trouble = SLICE("openai: provider_auth")}});
+    const struct lane_action *counts = action(world, ACTION_COUNTS, 0);
+    assert_non_null(counts);
+    assert_int_equal(counts->pool, POOL_GENERATE);
+    assert_ptr_equal(counts->counts.items, &told);
+    assert_true(lane_session_view(world->lanes, POOL_GENERATE, 0, &view));
+    assert_string_equal(view.trouble, "openai: provider_auth");
+    message(world, POOL_GENERATE, 1, (struct message){.type = MESSAGE_BEAT});
+    assert_null(action(world, ACTION_COUNTS, 0));
+    assert_true(lane_session_view(world->lanes, POOL_GENERATE, 0, &view));
+    assert_string_equal(view.trouble, "");
+}
+
 static void lane_does_not_blame_others_for_its_own_pause(void **state)
 {
     struct world *world = *state;
@@ -619,6 +641,7 @@ int main(void)
         CASE(lane_asks_for_lost_tokens_again),
         CASE(lane_gives_a_job_to_another_when_it_is_not_accepted),
         CASE(lane_takes_a_silent_worker_for_dead),
+        CASE(lane_shows_what_a_worker_complains_of_and_counts),
         CASE(lane_does_not_blame_others_for_its_own_pause),
         CASE(lane_ends_a_job_that_kills_its_workers),
         CASE(lane_ends_a_job_that_kills_its_workers_before_they_can_accept_it),
