@@ -8,6 +8,11 @@
 #include "common/buffer.h"
 #include "common/errors.h"
 
+/* The form: mark, key id (lower-case hex), a dot, base64. */
+#define SEALED_MARK     "v1."
+#define SEALED_MARK_LEN (sizeof(SEALED_MARK) - 1)
+#define SEALED_ID_LEN   16
+
 struct sealer;
 
 /* `key`: 32 bytes in base64, "" for none; `previous` likewise, which opens and never seals.
@@ -15,7 +20,7 @@ struct sealer;
 err_t sealer_new(const char *key, const char *previous, struct sealer **sealer) MUST_USE;
 /* Wipes the keys. */
 void sealer_destroy(struct sealer **sealer);
-/* True for what sealing made, by its form. */
+/* True for what sealing made, by its form. Needs no libsodium. */
 bool is_sealed(struct slice text);
 /* Appends the sealed text. ERR_KMS_KEY_MISSING. */
 err_t seal(const struct sealer *sealer, struct slice tenant, struct slice secret,
