@@ -44,6 +44,7 @@ enum settings_of {
     U(document_bytes_max,    DOCUMENT_BYTES_MAX,    OF_GATEWAY | OF_RETRIEVER, 16 * MIB, KIB, 256 * MIB, "largest document") \
     U(drain_timeout_ms,      DRAIN_TIMEOUT_MS,      OF_ALL,       10000, 0, 600000, "how long a process that was asked to stop finishes what it has") \
     T(embedder,              EMBEDDER,              OF_EMBEDDER | OF_RETRIEVER, "hashing", "hashing|model|openai|mistral|openai-compatible", "what makes the vectors of new portfolios") \
+    T(embedding_api_key,     EMBEDDING_API_KEY,     OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, where its server wants one") \
     U(embedding_batch_max,   EMBEDDING_BATCH_MAX,   OF_EMBEDDER,  256, 1, 2048, "texts in one call of an embedding provider") \
     U(embedding_batch_tokens_max, EMBEDDING_BATCH_TOKENS_MAX, OF_EMBEDDER, 100000, 100, 10000000, "tokens in one such call, estimated") \
     T(embedding_base_url,    EMBEDDING_BASE_URL,    OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, with its /v1") \
