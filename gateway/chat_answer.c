@@ -1,9 +1,9 @@
 /* What is told about a question: to its client, to the store, to the log and the counters. */
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/chat.h"
-#include "gateway/json_text.h"
 #include "gateway/recorder.h"
 #include "proto/codec.h"
 

@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "gateway/http_internal.h"
-#include "gateway/json_text.h"
 #include "gateway/sse.h"
 
 #define STREAM_BLOCK_BYTES 256 /* for clients without chunked encoding */

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/json_text.h"
 #include "common/text.h"
-#include "gateway/json_text.h"
 #include "proto/records.h"
 
 /* What never leaves. */

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "gateway/chat_claim.h"
-#include "gateway/json_text.h"
 #include "gateway/sse.h"
 #include "proto/codec.h"
 

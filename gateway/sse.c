@@ -1,6 +1,6 @@
 #include "gateway/sse.h"
 
-#include "gateway/json_text.h"
+#include "common/json_text.h"
 
 static const struct slice token_head = SLICE("data: {\"type\":\"token\",\"content\":\"");
 static const struct slice token_tail = SLICE("\"}\n\n");

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "common/json_text.h"
 #include "gateway/json_record.h"
-#include "gateway/json_text.h"
 #include "proto/records.h"
 
 static err_t read_agent(const char *text, struct arena *arena, json_t **value, struct agent *agent,

@@ -1,4 +1,4 @@
-#include "gateway/json_text.h"
+#include "common/json_text.h"
 
 #include <math.h>
 #include <stdio.h>
