@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "workers/worker_state.h"
 
+#define JOB_BUCKETS_FIRST 64
+
 /* --- queues: the only mover is job_enter --- */
 
 static void job_enter(struct job *job, struct job_queue *queue)
@@ -28,30 +30,64 @@ static void job_enter(struct job *job, struct job_queue *queue)
     queue->count++;
 }
 
+/* --- the table --- */
+
+static struct job **table_bucket(const struct job_table *table, uint64_t id)
+{
+    return &table->buckets[id & (table->bucket_count - 1)];
+}
+
+static void table_grow(struct job_table *table)
+{
+    struct job_table old = *table;
+    table->bucket_count = old.bucket_count ? old.bucket_count * 2 : JOB_BUCKETS_FIRST;
+    table->buckets = xcalloc(table->bucket_count, sizeof(struct job *));
+    for (size_t i = 0; i < old.bucket_count; i++)
+        for (struct job *job = old.buckets[i], *next; job; job = next) {
+            struct job **bucket = table_bucket(table, job->id);
+            next = job->hash_next;
+            job->hash_next = *bucket;
+            *bucket = job;
+        }
+    free(old.buckets);
+}
+
+static void table_insert(struct job_table *table, struct job *job)
+{
+    if (table->count == table->bucket_count) table_grow(table);
+    struct job **bucket = table_bucket(table, job->id);
+    job->hash_next = *bucket;
+    *bucket = job;
+    table->count++;
+}
+
+static void table_remove(struct job_table *table, struct job *job)
+{
+    struct job **at = table_bucket(table, job->id);
+    while (*at != job) at = &(*at)->hash_next;
+    *at = job->hash_next;
+    table->count--;
+}
+
+struct job *job_lookup(struct session *session, uint64_t id, uint64_t attempt)
+{
+    const struct job_table *table = &session->worker->jobs;
+    if (!table->bucket_count) return NULL;
+    struct job *job = *table_bucket(table, id);
+    while (job && (job->id != id || job->attempt != attempt || job->session != session))
+        job = job->hash_next;
+    return job;
+}
+
 void job_free(struct job *job)
 {
     job_enter(job, NULL);
+    table_remove(&job->worker->jobs, job);
     for (int i = 0; i < JOB_FRAMES; i++) zmq_msg_close(&job->frames[i]);
     free(job->tokens);
     buffer_free(&job->text);
     arena_free(&job->arena);
     free(job);
-}
-
-static struct job *queue_find(struct job_queue *queue, const struct session *session, uint64_t id,
-                              uint64_t attempt)
-{
-    for (struct job *job = queue->first; job; job = job->next)
-        if (job->id == id && job->attempt == attempt && job->session == session) return job;
-    return NULL;
-}
-
-struct job *job_lookup(struct session *session, uint64_t id, uint64_t attempt)
-{
-    struct worker *worker = session->worker;
-    struct job *job = queue_find(&worker->active, session, id, attempt);
-    if (!job) job = queue_find(&worker->waiting, session, id, attempt);
-    return job ? job : queue_find(&worker->lingering, session, id, attempt);
 }
 
 /* --- coming in --- */
@@ -98,6 +134,7 @@ static struct job *job_new(struct session *session, const struct message *messag
     job->prefix_by = arena_slice(&job->arena, assign->prefix_by);
     job->versions = copy_versions(&job->arena, &assign->versions);
     for (int i = 0; i < JOB_FRAMES; i++) zmq_msg_init(&job->frames[i]);
+    table_insert(&job->worker->jobs, job);
     return job;
 }
 

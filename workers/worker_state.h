@@ -26,6 +26,12 @@ struct job_queue {
     size_t count;
 };
 
+/* All jobs of the worker by id, so that a TACK finds its stream among a thousand at once. */
+struct job_table {
+    struct job **buckets; /* a power of two; a bucket's jobs hang on hash_next */
+    size_t bucket_count, count;
+};
+
 struct session {
     struct worker *worker;
     char *host; /* numeric */
@@ -81,6 +87,7 @@ struct job {
     struct message end; /* DONE or FAIL, sent behind the last token */
     struct job_queue *queue;
     struct job *next, *previous;
+    struct job *hash_next;
 };
 
 struct worker {
@@ -94,6 +101,7 @@ struct worker {
     char boot_id[17];
     char *serves;
     struct job_queue waiting, active, lingering; /* active: RUNNING and SENDING */
+    struct job_table jobs;                       /* those of all three */
     size_t running;
     uint64_t progress;
     uint64_t tick_ms;
@@ -134,6 +142,7 @@ void job_replay(struct job *job, uint64_t from);
 void job_pump(struct job *job);
 /* The gateway is gone: nobody wants the job. */
 void job_orphan(struct job *job);
+/* The job that a gateway means; NULL if it is gone. Job ids are each gateway's own. */
 struct job *job_lookup(struct session *session, uint64_t id, uint64_t attempt);
 /* Starts waiting jobs while there are slots. */
 void jobs_start(struct worker *worker);
