@@ -32,9 +32,10 @@ err_t agent_check(const struct agent *agent, const char **message)
 err_t portfolio_normalise(struct portfolio *portfolio, const char *embedder_default,
                           const char **message)
 {
-    struct slice wanted =
-        portfolio->embedder.len ? portfolio->embedder : slice_of(embedder_default);
-    const struct embedder_info *embedder = embedder_find(wanted);
+    const struct embedder_info *usual = embedder_find(slice_of(embedder_default));
+    struct slice wanted = portfolio->embedder;
+    bool take_usual = !wanted.len || (usual && slice_equal(wanted, slice_of(usual->setting)));
+    const struct embedder_info *embedder = take_usual ? usual : embedder_find(wanted);
     if (!portfolio->name.len) {
         *message = "name is empty";
         return ERR_INVALID_FIELD;

@@ -9,8 +9,8 @@
  * ERR_KMS_KEY_MISSING for a provider key: there is no key yet to seal it with, and it is never
  * stored in clear. */
 err_t agent_check(const struct agent *agent, const char **message) MUST_USE;
-/* Puts the embedder's own name where its setting was given, `embedder_default`'s where nothing was.
- */
+/* Puts the embedder's own name where its setting was given, `embedder_default`'s where nothing was
+ * (or its setting: "openai" is the model of it that is configured). */
 err_t portfolio_normalise(struct portfolio *portfolio, const char *embedder_default,
                           const char **message) MUST_USE;
 

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/codec.h"
+#include "workers/embedder/embedder.h"
 
 void retriever_fail(struct job *job, err_t error, const char *message)
 {
@@ -104,11 +105,13 @@ static const struct store_listener listener = {on_version, on_pending};
 static err_t open_pool(struct worker *worker, void **context)
 {
     const struct settings *settings = worker_settings(worker);
+    const struct embedder_info *embedder;
+    if (embedder_configured(settings, &embedder)) return ERR_BAD_SETTING;
     struct retriever *retriever = xcalloc(1, sizeof(*retriever));
     retriever->worker = worker;
     struct store_options options = {
         .url = settings->database_url,
-        .embedder = settings->embedder,
+        .embedder = embedder->name,
         .history_messages_max = settings->history_messages_max,
         .document_bytes_max = settings->document_bytes_max,
         .listener = &listener,

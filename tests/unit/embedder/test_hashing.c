@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "common/buffer.h"
-#include "workers/embedder/embedder.h"
 #include "workers/embedder/hashing.h"
 
 static void embed(const char *text, float *vector)
@@ -90,18 +89,6 @@ static void any_bytes_and_any_length_are_embedded(void **state)
     buffer_free(&text);
 }
 
-static void an_embedder_is_found_by_name_and_by_setting(void **state)
-{
-    const struct embedder_info *info = embedder_find(SLICE("hashing"));
-    (void)state;
-    assert_non_null(info);
-    assert_ptr_equal(info, embedder_find(slice_of(info->name)));
-    assert_int_equal(info->dimensions, HASHING_DIMENSIONS);
-    assert_true(info->vector_weight > 0 && info->vector_weight < 1);
-    assert_null(embedder_find(SLICE("hash")));
-    assert_null(embedder_find(SLICE("")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,7 +96,6 @@ int main(void)
         cmocka_unit_test(the_same_text_has_the_same_bits_for_good),
         cmocka_unit_test(wording_tells_texts_apart),
         cmocka_unit_test(any_bytes_and_any_length_are_embedded),
-        cmocka_unit_test(an_embedder_is_found_by_name_and_by_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
