@@ -1,0 +1,65 @@
+#include "workers/generator/dialect.h"
+
+#include "common/json_text.h"
+#include "workers/generator/json_pick.h"
+
+const struct dialect *dialect_find(const char *provider)
+{
+    static const struct dialect *const dialects[] = {
+        &dialect_openai, &dialect_mistral, &dialect_anthropic, &dialect_openai_compatible};
+    for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
+        if (!strcmp(dialects[i]->name, provider)) return dialects[i];
+    return NULL;
+}
+
+/* The first range that holds the status. */
+err_t dialect_status_error(int status)
+{
+    static const struct {
+        int from, to;
+        err_t error;
+    } ranges[] = {
+        {401, 401, ERR_PROVIDER_AUTH},         {403, 403, ERR_PROVIDER_AUTH},
+        {404, 404, ERR_PROVIDER_MODEL},        {408, 408, ERR_PROVIDER_FAILED},
+        {429, 429, ERR_PROVIDER_RATE_LIMITED}, {400, 499, ERR_PROVIDER_REFUSED},
+        {500, 599, ERR_PROVIDER_FAILED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (status >= ranges[i].from && status <= ranges[i].to) return ranges[i].error;
+    return ERR_PROVIDER_BAD_RESPONSE;
+}
+
+const char *dialect_finish(const struct dialect_word *words, struct slice value)
+{
+    for (; words->theirs; words++)
+        if (json_is(value, words->theirs)) return words->ours;
+    return "stop";
+}
+
+void dialect_write_start(const struct dialect_request *request, struct buffer *body)
+{
+    buffer_append_text(body, "{\"model\":");
+    json_append_string(body, request->model);
+    buffer_append_text(body, ",\"stream\":true");
+}
+
+void dialect_write_temperature(double temperature, struct buffer *body)
+{
+    buffer_append_text(body, ",\"temperature\":");
+    json_append_number(body, temperature);
+}
+
+void dialect_write_message(const char *role, struct slice text, struct buffer *body)
+{
+    if (body->data[body->len - 1] != '[') buffer_append_char(body, ',');
+    buffer_printf(body, "{\"role\":\"%s\",\"content\":", role);
+    json_append_string(body, text);
+    buffer_append_char(body, '}');
+}
+
+void dialect_write_messages(const struct prompt *prompt, struct buffer *body)
+{
+    static const char *const roles[] = {[PROMPT_USER] = "user", [PROMPT_ASSISTANT] = "assistant"};
+    for (size_t i = 0; i < prompt->count; i++)
+        dialect_write_message(roles[prompt->messages[i].role], prompt->messages[i].text, body);
+}

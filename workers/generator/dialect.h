@@ -1,0 +1,64 @@
+/* How a provider is spoken to: what a request looks like, and what one event of its stream says.
+ * A file a dialect, which knows nothing of connections, retries or jobs. Pure. */
+#ifndef MILLRACE_GENERATOR_DIALECT_H
+#define MILLRACE_GENERATOR_DIALECT_H
+
+#include "workers/generator/prompt.h"
+#include "workers/generator/targets.h"
+#include "workers/sse_parser.h"
+
+struct dialect_request {
+    struct slice model;
+    const struct prompt *prompt;
+    double temperature;
+    /* The beginning of the answer, that the model is to go on from; empty: none. */
+    struct slice prefix;
+    /* Without what some models and servers refuse: a temperature, telling usage. */
+    bool plain;
+};
+
+/* What the events of a stream have said so far. */
+struct dialect_reply {
+    struct buffer *text;       /* new text is appended, escapes undone, its UTF-8 not checked */
+    const char *finish_reason; /* "stop", "length", "content_filter"; NULL: not told yet */
+    struct usage usage;        /* zero: not told (yet) */
+    bool ended;                /* the stream's own terminator has come */
+};
+
+struct dialect {
+    const char *name;           /* as agents have it */
+    const char *path;           /* behind the base URL */
+    const char *key_header;     /* what stands before the key */
+    const char *version_header; /* NULL: none */
+    bool continues;             /* a prefix can be given */
+    bool repeats;               /* the answer then starts with the prefix all the same */
+    void (*request)(const struct dialect_request *request, struct buffer *body);
+    /* Of an event: ERR_PROVIDER_BAD_RESPONSE for what cannot be read, another ERR_PROVIDER_* where
+     * the provider tells of an error. Its words stay here. */
+    err_t (*read)(struct slice data, struct dialect_reply *reply) MUST_USE;
+};
+
+extern const struct dialect dialect_openai, dialect_mistral, dialect_anthropic,
+    dialect_openai_compatible;
+
+/* The dialect of a provider; NULL where there is none of that name. */
+const struct dialect *dialect_find(const char *provider);
+/* What an HTTP status other than 200 means; ERR_PROVIDER_* in all cases. */
+err_t dialect_status_error(int status);
+
+/* --- what dialects share --- */
+
+/* A reason to finish in the provider's word, and in ours. */
+struct dialect_word {
+    const char *theirs, *ours;
+};
+/* Ours for the string `value`, of a list that an empty entry ends; "stop" for one that it lacks. */
+const char *dialect_finish(const struct dialect_word *words, struct slice value);
+/* Starts the body: {"model":…,"stream":true */
+void dialect_write_start(const struct dialect_request *request, struct buffer *body);
+void dialect_write_temperature(double temperature, struct buffer *body);
+/* Appends an object to an array: {"role":…,"content":…} */
+void dialect_write_message(const char *role, struct slice text, struct buffer *body);
+void dialect_write_messages(const struct prompt *prompt, struct buffer *body);
+
+#endif
