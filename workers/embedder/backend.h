@@ -10,7 +10,7 @@
 #include "workers/embedder/embedder.h"
 #include "workers/worker.h"
 
-struct embed_text {
+struct embed_item {
     struct slice title, heading; /* of a passage; empty for a question */
     struct slice text;
     size_t tokens; /* as the backend's `tokens` counted them */
@@ -20,12 +20,13 @@ struct embed_text {
 /* The pool's, with all that it points to; a backend may use it until it calls `done`, also on a
  * thread of its own. */
 struct embed_batch {
-    struct embed_text *texts;
+    struct embed_item *items;
     size_t count;
     bool question; /* somebody waits for it */
     /* The last that is done with the batch; on the loop; may come inside `run` or `cancel`. */
     void (*done)(struct embed_batch *batch, err_t error);
-    void *data; /* the backend's */
+    void *data;  /* the backend's */
+    void *owner; /* the pool's */
 };
 
 /* What a backend can take at once. */
@@ -47,7 +48,7 @@ struct backend {
     void (*close)(void *context);
     const struct backend_limits *(*limits)(const void *context);
     /* The cost of a text in the backend's own measure (tokens, or an estimate). Cheap. */
-    size_t (*tokens)(void *context, const struct embed_text *text);
+    size_t (*tokens)(void *context, const struct embed_item *item);
     void (*run)(void *context, struct embed_batch *batch);
     /* Nobody wants the batch any more: `done` comes soon with ERR_CANCELLED, or whatever it is.
      * NULL: it runs to its end. */
