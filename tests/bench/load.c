@@ -5,11 +5,15 @@
  *     bench_load paced  --port 8000 --clients 64 --rate 100 --seconds 10 --questions FILE
  *     bench_load open   --port 8000 --clients 2000 --seconds 10 --questions FILE
  *
- * closed   every client asks its next question as soon as it has its answer: throughput, and with
- * one client the time of an undisturbed answer paced    questions are due at a steady rate whatever
- * the answers do; a time counts from when its question was due, so that a stall is seen by everyone
- * it would have kept waiting open     every client asks once and keeps its stream; `open N` is
- * printed once N have a token
+ *   closed   every client asks its next question as soon as it has its answer: throughput, and
+ *            with one client the time of an undisturbed answer
+ *   paced    questions are due at a steady rate whatever the answers do; a time counts from when
+ *            its question was due, so that a stall is seen by everyone it would have kept waiting
+ *   open     every client asks once and keeps its stream; `open N` is printed once N have a token
+ *
+ * With --model the questions are chat completions as OpenAI's clients send them, to that model.
+ * With --length the answers' text must be scripted_text(--seed) of that many characters, to the
+ * byte: no token is missing, doubled or out of order.
  *
  * The last line printed is JSON; times are in microseconds. Status 1 when any answer was not whole.
  */
@@ -22,6 +26,7 @@
 #include "common/clock.h"
 #include "tests/bench/load_client.h"
 #include "tests/bench/samples.h"
+#include "tests/support/scripted_text.h"
 
 #define SECOND_NS    UINT64_C(1000000000)
 #define GRACE_NS     (5 * SECOND_NS) /* for answers still out when the time is over */
@@ -30,9 +35,11 @@
 #define QUESTION_MAX 8192
 
 struct options {
-    uint64_t port, clients, seconds, count, rate, skip, portfolio;
-    const char *path, *questions, *get;
-    bool forget; /* "store": false */
+    uint64_t port, clients, seconds, count, rate, skip, portfolio, seed, length;
+    const char *path, *questions, *get, *model;
+    const char *header; /* one more line of the request */
+    bool forget;        /* "store": false */
+    bool stream;        /* of a chat completion */
 };
 
 struct load {
@@ -43,8 +50,9 @@ struct load {
     size_t *ends;           /* where each ends */
     size_t request_count, requests_capacity;
     size_t asked, busy;
-    uint64_t start_ns, stop_ns; /* no question is asked after */
-    struct samples first, total;
+    uint64_t start_ns, stop_ns;       /* no question is asked after */
+    struct samples first, total, gap; /* gap: between two tokens of a stream */
+    struct buffer text;               /* that the answers must have */
     size_t whole, tokens, recorded, cached, opened, errors;
     const char *first_error;
 };
@@ -69,16 +77,29 @@ static void write_body(const struct options *options, const char *question, stru
     buffer_append_char(body, '}');
 }
 
+static void write_completion(const struct options *options, const char *question,
+                             struct buffer *body)
+{
+    buffer_append_text(body, "{\"model\":\"");
+    append_json(body, options->model);
+    buffer_append_text(body, "\",\"messages\":[{\"role\":\"user\",\"content\":\"");
+    append_json(body, question);
+    buffer_append_text(body, "\"}]");
+    if (options->stream) buffer_append_text(body, ",\"stream\":true");
+    buffer_append_char(body, '}');
+}
+
 static void load_add_request(struct load *load, const char *question)
 {
     const struct options *options = &load->options;
     struct buffer body = {0};
-    if (!options->get) write_body(options, question, &body);
+    if (!options->get) (options->model ? write_completion : write_body)(options, question, &body);
     buffer_printf(&load->requests, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n",
                   options->get ? "GET" : "POST", options->get ? options->get : options->path);
     if (!options->get)
         buffer_printf(&load->requests, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
                       body.len);
+    if (options->header) buffer_printf(&load->requests, "%s\r\n", options->header);
     buffer_append_text(&load->requests, "\r\n");
     buffer_append_slice(&load->requests, buffer_slice(&body));
     buffer_free(&body);
@@ -141,9 +162,12 @@ static void load_count(struct load *load, const struct client *client)
 
 static void load_hear(struct load *load, struct client *client)
 {
-    bool had_token = client->first_ns;
+    uint64_t before_ns = client->last_ns;
+    size_t tokens = client->answer.tokens;
     bool over = client_read(client);
-    if (!had_token && client->first_ns) load->opened++;
+    if (!before_ns && client->first_ns) load->opened++;
+    if (before_ns && client->answer.tokens > tokens)
+        samples_add(&load->gap, client->last_ns - before_ns);
     if (!over) return;
     load->busy--;
     const char *fault = answer_fault(&client->answer, load->options.get);
@@ -243,7 +267,9 @@ static const struct {
     {"rate", OPTION_NUMBER, AT(rate)},           {"skip", OPTION_NUMBER, AT(skip)},
     {"portfolio", OPTION_NUMBER, AT(portfolio)}, {"path", OPTION_TEXT, AT(path)},
     {"questions", OPTION_TEXT, AT(questions)},   {"get", OPTION_TEXT, AT(get)},
-    {"forget", OPTION_FLAG, AT(forget)},
+    {"forget", OPTION_FLAG, AT(forget)},         {"model", OPTION_TEXT, AT(model)},
+    {"stream", OPTION_FLAG, AT(stream)},         {"header", OPTION_TEXT, AT(header)},
+    {"seed", OPTION_NUMBER, AT(seed)},           {"length", OPTION_NUMBER, AT(length)},
 };
 
 static void usage(void)
@@ -251,7 +277,9 @@ static void usage(void)
     fprintf(stderr,
             "usage: bench_load closed|paced|open --port N [--clients N] [--seconds N] [--count N]\n"
             "    [--rate N] [--path PATH] [--questions FILE] [--skip N] [--portfolio N]\n"
-            "    [--forget] (answers are not recorded) [--get PATH] (any 200 will do)\n");
+            "    [--forget] (answers are not recorded) [--get PATH] (any 200 will do)\n"
+            "    [--model NAME [--stream]] (chat completions) [--header LINE]\n"
+            "    [--seed N --length N] (the text must be this)\n");
     exit(2);
 }
 
@@ -300,6 +328,7 @@ static void load_print(struct load *load, uint64_t ns)
            (double)load->whole * (double)SECOND_NS / (double)ns);
     print_quantiles("first", &load->first);
     print_quantiles("total", &load->total);
+    print_quantiles("gap", &load->gap);
     printf("\"tokens\": %zu, \"recorded\": %zu, \"cached\": %zu, \"opened\": %zu, ", load->tokens,
            load->recorded, load->cached, load->opened);
     printf("\"errors\": %zu, \"first_error\": \"%s\"}\n", load->errors,
@@ -325,6 +354,8 @@ static void load_close(struct load *load)
     free(load->ends);
     samples_free(&load->first);
     samples_free(&load->total);
+    samples_free(&load->gap);
+    buffer_free(&load->text);
     close(load->epoll);
 }
 
@@ -341,7 +372,11 @@ int main(int argc, char **argv)
         return 2;
     }
     load.clients = xcalloc(load.options.clients, sizeof(*load.clients));
-    for (size_t i = 0; i < load.options.clients; i++) client_init(&load.clients[i], load.epoll);
+    scripted_text(load.options.seed, 0, load.options.length, &load.text);
+    for (size_t i = 0; i < load.options.clients; i++) {
+        client_init(&load.clients[i], load.epoll);
+        load.clients[i].answer.want = buffer_slice(&load.text);
+    }
     load.start_ns = clock_ns();
     load.stop_ns = load.start_ns + load.options.seconds * SECOND_NS;
     mode->run(&load);

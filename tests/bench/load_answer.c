@@ -18,15 +18,91 @@ static bool starts(struct slice text, const char *prefix)
 
 void answer_reset(struct answer *answer)
 {
-    struct buffer line = answer->line, body = answer->body;
-    line.len = body.len = 0;
-    *answer = (struct answer){.line = line, .body = body};
+    struct buffer line = answer->line, body = answer->body, piece = answer->piece;
+    line.len = body.len = piece.len = 0;
+    *answer = (struct answer){.line = line, .body = body, .piece = piece, .want = answer->want};
 }
 
 void answer_free(struct answer *answer)
 {
     buffer_free(&answer->line);
     buffer_free(&answer->body);
+    buffer_free(&answer->piece);
+}
+
+/* --- text in JSON --- */
+
+static unsigned read_hex(struct slice json, size_t at)
+{
+    char digits[5] = "";
+    if (at + 4 <= json.len) memcpy(digits, json.ptr + at, 4);
+    return (unsigned)strtoul(digits, NULL, 16);
+}
+
+static void append_code_point(struct buffer *out, unsigned code)
+{
+    unsigned extra = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const unsigned char leads[] = {0, 0xc0, 0xe0, 0xf0};
+    buffer_append_char(out, (char)(leads[extra] | code >> (6 * extra)));
+    while (extra--) buffer_append_char(out, (char)(0x80 | (code >> (6 * extra) & 0x3f)));
+}
+
+/* Of "\u" at `at`; returns where it ends. */
+static size_t unescape_code(struct slice json, size_t at, struct buffer *out)
+{
+    unsigned code = read_hex(json, at + 2);
+    size_t end = at + 6;
+    if (code >> 10 == 0xd800 >> 10 && end + 6 <= json.len && json.ptr[end] == '\\') {
+        code = 0x10000 + ((code & 0x3ff) << 10) + (read_hex(json, end + 2) & 0x3ff);
+        end += 6;
+    }
+    append_code_point(out, code);
+    return MIN(end, json.len);
+}
+
+static size_t unescape(struct slice json, size_t at, struct buffer *out)
+{
+    static const char names[] = "nrtbf", means[] = "\n\r\t\b\f";
+    if (at + 1 == json.len) return at + 1;
+    char name = json.ptr[at + 1];
+    if (name == 'u') return unescape_code(json, at, out);
+    const char *known = strchr(names, name);
+    buffer_append_char(out, known ? means[known - names] : name);
+    return at + 2;
+}
+
+/* The text of a JSON string from behind its opening quote. */
+static void read_string(struct slice json, struct buffer *out)
+{
+    size_t at = 0;
+    while (at < json.len && json.ptr[at] != '"') {
+        size_t plain = at;
+        while (plain < json.len && json.ptr[plain] != '"' && json.ptr[plain] != '\\') plain++;
+        buffer_append(out, json.ptr + at, plain - at);
+        at = plain;
+        if (at < json.len && json.ptr[at] == '\\') at = unescape(json, at, out);
+    }
+}
+
+static void compare(struct answer *answer, struct slice piece)
+{
+    if (!answer->want.len) return;
+    answer->differs |= answer->told + piece.len > answer->want.len ||
+                       memcmp(answer->want.ptr + answer->told, piece.ptr, piece.len) != 0;
+}
+
+/* Takes the text of a member, given as `"name":"`; where it has some, that is a token. */
+static void read_text(struct answer *answer, struct slice json, const char *member)
+{
+    const char *at = memmem(json.ptr, json.len, member, strlen(member));
+    if (!at) return;
+    at += strlen(member);
+    answer->piece.len = 0;
+    read_string((struct slice){at, (size_t)(json.ptr + json.len - at)}, &answer->piece);
+    if (!answer->piece.len) return;
+    compare(answer, buffer_slice(&answer->piece));
+    answer->told += answer->piece.len;
+    answer->tokens++;
 }
 
 /* --- what the body says --- */
@@ -34,20 +110,30 @@ void answer_free(struct answer *answer)
 /* The members that `done` and /chat's answer share. */
 static void read_summary(struct answer *answer, struct slice json)
 {
-    answer->done = holds(json, "\"finish_reason\":\"");
+    answer->finished = holds(json, "\"finish_reason\":\"");
     answer->recorded = holds(json, "\"message_id\":") && !holds(json, "\"recorded\":false");
     answer->cached = holds(json, "\"cached\":") && !holds(json, "\"cached\":false");
 }
 
+/* One of OpenAI's `chat.completion.chunk`. */
+static void read_chunk(struct answer *answer, struct slice json)
+{
+    read_text(answer, json, "\"content\":\"");
+    answer->finished |= holds(json, "\"finish_reason\":\"");
+}
+
 static void read_event(struct answer *answer, struct slice line)
 {
+    if (starts(line, "data: [DONE]")) answer->done = true;
     if (!starts(line, "data: {")) return; /* an id, a comment, the blank line */
-    if (holds(line, "\"type\":\"token\"")) {
-        answer->tokens++;
-        answer->text |= !holds(line, "\"content\":\"\"");
+    if (holds(line, "\"choices\":")) {
+        read_chunk(answer, line);
+    } else if (holds(line, "\"type\":\"token\"")) {
+        read_text(answer, line, "\"content\":\"");
     } else if (holds(line, "\"type\":\"done\"")) {
         read_summary(answer, line);
-    } else if (holds(line, "\"type\":\"error\"")) {
+        answer->done = true;
+    } else if (holds(line, "\"type\":\"error\"") || holds(line, "\"error\":")) {
         answer->error = true;
     }
 }
@@ -67,8 +153,9 @@ static void read_events(struct answer *answer)
 static void read_json(struct answer *answer)
 {
     struct slice json = buffer_slice(&answer->body);
-    answer->text = holds(json, "\"answer\":\"") && !holds(json, "\"answer\":\"\"");
+    read_text(answer, json, holds(json, "\"choices\":") ? "\"content\":\"" : "\"answer\":\"");
     read_summary(answer, json);
+    answer->done = answer->finished;
 }
 
 /* --- HTTP --- */
@@ -152,6 +239,8 @@ const char *answer_fault(const struct answer *answer, bool plain)
     if (answer->status != 200) return "another status than 200";
     if (plain) return NULL;
     if (answer->error) return "an error event";
-    if (!answer->done) return "no end of the answer";
-    return answer->text ? NULL : "no text";
+    if (!answer->done || !answer->finished) return "no end of the answer";
+    if (!answer->tokens) return "no text";
+    if (answer->differs) return "another text, or another order";
+    return answer->want.len && answer->told < answer->want.len ? "text is missing" : NULL;
 }

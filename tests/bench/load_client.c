@@ -51,7 +51,7 @@ bool client_ask(struct client *client, int port, struct slice request, uint64_t 
 {
     answer_reset(&client->answer);
     client->due_ns = due_ns;
-    client->first_ns = 0;
+    client->first_ns = client->last_ns = 0;
     bool fresh = client->fd < 0;
     if (fresh && !client_connect(client, port)) return false;
     client->busy = client_send(client, request);
@@ -73,8 +73,10 @@ bool client_read(struct client *client)
         client_close(client);
         return asked;
     }
+    size_t tokens = answer->tokens;
     answer_feed(answer, bytes, (size_t)len);
-    if (!client->first_ns && answer->tokens) client->first_ns = clock_ns();
+    if (answer->tokens > tokens) client->last_ns = clock_ns();
+    if (!client->first_ns) client->first_ns = client->last_ns;
     if (answer->part == PART_BROKEN) client_close(client);
     if (answer->part == PART_ENDED) client->busy = false;
     return asked && !client->busy;

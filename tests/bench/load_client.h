@@ -11,6 +11,7 @@ struct client {
     struct answer answer;
     uint64_t due_ns;   /* when the question should have been asked; times count from here */
     uint64_t first_ns; /* when its first token had arrived; 0 before */
+    uint64_t last_ns;  /* likewise its last so far */
 };
 
 void client_init(struct client *client, int epoll);
