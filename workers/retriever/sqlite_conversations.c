@@ -1,7 +1,7 @@
 /* Conversations. A turn, question and answer, is one row and two messages: 2 id - 1 and 2 id. */
 #include "common/clock.h"
-#include "common/sha256.h"
 #include "proto/codec.h"
+#include "proto/history.h"
 #include "workers/retriever/sqlite_store.h"
 #include "workers/retriever/timestamp.h"
 
@@ -183,17 +183,8 @@ static void keep_words(struct list *messages)
 
 static struct slice digest_of(struct work *work, const struct list *messages)
 {
-    const struct chat_message *message = messages->items;
-    uint8_t digest[SHA256_BYTES];
     char hex[SHA256_HEX + 1];
-    struct sha256 sha;
-    sha256_init(&sha);
-    for (size_t i = 0; i < messages->count; i++) {
-        sha256_add_field(&sha, message[i].role);
-        sha256_add_field(&sha, message[i].content);
-    }
-    sha256_end(&sha, digest);
-    sha256_hex(digest, hex);
+    history_digest(messages, hex);
     return arena_slice(&work->arena, (struct slice){hex, SHA256_HEX});
 }
 
