@@ -54,7 +54,7 @@ enum settings_of {
     T(extractive_fallback,   EXTRACTIVE_FALLBACK,   OF_GENERATOR, "no", "no|yes", "whether the extractive generator answers once an agent's provider and fallbacks have failed") \
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
-    U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question") \
+    U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_GATEWAY | OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question, the newest") \
     T(http_address,          HTTP_ADDRESS,          OF_GATEWAY,   "127.0.0.1", NULL, "address that clients connect to") \
     U(http_port,             HTTP_PORT,             OF_GATEWAY,   8000, 1, 65535, "port that clients connect to") \
     U(job_attempts_max,      JOB_ATTEMPTS_MAX,      OF_GATEWAY,   3, 1, 100, "times a worker may hand a job back") \

@@ -1,8 +1,10 @@
-/* Between the HTTP server and the routes: finds the route, counts, and writes the closing line of
- * every request whose handler does not write its own. */
+/* Between the HTTP server and the routes: finds the route, says what is refused, counts, and writes
+ * the closing line of every request whose handler does not write its own. */
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "gateway/openai_text.h"
 #include "gateway/routes.h"
 
 #include <stdio.h>
@@ -52,4 +54,27 @@ static void app_over(void *context, struct http_request *request)
               error_code(http_error(request)), (double)us / 1e3);
 }
 
-const struct http_app gateway_app = {app_admit, app_handle, app_over};
+static void write_refusal(const struct http_request *request, err_t error, const char *message,
+                          struct buffer *out)
+{
+    buffer_append_text(out, "{\"error\":{\"code\":");
+    json_append_string(out, slice_of(error_code(error)));
+    buffer_append_text(out, ",\"message\":");
+    json_append_string(out, slice_of(message));
+    buffer_append_text(out, ",\"request_id\":");
+    json_append_string(out, slice_of(http_request_id(request)));
+    buffer_append_text(out, "}}\n");
+}
+
+/* Clients of OpenAI's read its own shape, whatever it was that they asked for. */
+static int app_refuse(void *context, const struct http_request *request, err_t error,
+                      const char *message, struct buffer *out)
+{
+    (void)context;
+    if (!message) message = error_text(error);
+    if (openai_is_path(http_path(request))) return openai_refuse(error, message, out);
+    write_refusal(request, error, message, out);
+    return error_status(error);
+}
+
+const struct http_app gateway_app = {app_admit, app_handle, app_refuse, app_over};

@@ -1,9 +1,10 @@
-/* One question while it is answered: what request_flow.c (the steps) and chat_answer.c (what is
- * told about it) share. */
+/* One question while it is answered: what request_flow.c (the steps), the shapes that it comes and
+ * goes in, chat_stream.c (a stream's bytes) and chat_answer.c (what is told about it) share. */
 #ifndef MILLRACE_GATEWAY_CHAT_H
 #define MILLRACE_GATEWAY_CHAT_H
 
 #include "common/complexity.h"
+#include "gateway/body.h"
 #include "gateway/chat_request.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
@@ -13,13 +14,45 @@ struct chat_timings {
     uint64_t queue, stage[POOL_COUNT], first_token, record, total;
 };
 
+struct chat;
+
+/* How a question comes in and its answer goes out; the way between is the same for all. What is
+ * refused before the job is admitted is plain HTTP in every shape (http_reply_error). */
+struct chat_shape {
+    const char *name; /* in the log */
+    bool stream;
+    /* Reads the exchange's body into `call`, `agent_id` and, where it has them, `history` and
+     * `shape`. */
+    err_t (*read)(struct chat *chat);
+    /* --- of streams; the first two are optional --- */
+    /* Appends what goes before any text. */
+    void (*open)(struct chat *chat, struct buffer *out);
+    /* Retrieval is over, no text has come yet: appends what is told of it. */
+    void (*retrieved)(struct chat *chat, const struct body *body, struct buffer *out);
+    /* As sse_token: one event from the front of *text. */
+    size_t (*text)(const struct chat *chat, struct slice *text, char *out, size_t max);
+    /* Appends the events that end a stream that has failed. */
+    void (*failed)(const struct chat *chat, const char *message, struct buffer *out);
+    /* --- of all --- */
+    /* Appends the whole answer, or the events that end a whole stream. */
+    void (*done)(const struct chat *chat, struct buffer *out);
+};
+
+/* What a request in OpenAI's shape says besides its question, and what its answers repeat. */
+struct chat_openai {
+    bool include_usage, sources;
+    uint64_t created_s;
+    struct buffer head; /* of a text event */
+};
+
 struct chat {
     LIST_ENTRY(chat) link;
     struct gateway *gateway;
     struct http_request *http; /* NULL once the exchange is over */
     char request_id[HTTP_REQUEST_ID_MAX + 1];
     uint64_t started_us;
-    bool stream;
+    const struct chat_shape *shape;
+    struct chat_openai openai;
 
     /* the dispatcher's */
     size_t step;
@@ -31,6 +64,7 @@ struct chat {
     /* the question */
     struct chat_call call; /* its message is `question` */
     char *question;
+    struct history history; /* that came with it, in the exchange's memory */
     uint64_t agent_id, portfolio_id;
     struct config *agent, *portfolio;
     bool keyed;        /* it has an Idempotency-Key */
@@ -46,7 +80,9 @@ struct chat {
     bool retryable;
     struct buffer answer;
     size_t written;       /* bytes of it that the client has been given */
-    struct buffer tail;   /* the stream's last event */
+    struct buffer staged; /* events that go before the next piece */
+    size_t staged_written;
+    struct buffer tail;   /* the stream's last events */
     struct buffer pieces; /* uint32_t each: where in `answer` a piece that came alone ends */
     size_t pieces_written;
     size_t tail_written;

@@ -198,7 +198,7 @@ void chat_close(const struct chat *chat)
     log_info("job=%ju request=%s route=%s status=%s agent=%ju portfolio=%ju language=%s level=%s "
              "tokens=%ju bytes=%zu total=%.1fms delays=queue %.1f/embed %.1f/retrieve %.1f/"
              "generate %.1f/record %.1f",
-             (uintmax_t)chat->job, chat->request_id, chat->stream ? "chat.stream" : "chat",
+             (uintmax_t)chat->job, chat->request_id, chat->shape->name,
              error_code(chat->error), (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id,
              language_name_of(chat), level, (uintmax_t)chat->usage.completion_tokens,
              chat->answer.len, (double)timings->total / 1e3, (double)timings->queue / 1e3,

@@ -44,7 +44,7 @@ static void add_number(struct sha256 *sha, uint64_t number)
     sha256_add_field(sha, (struct slice){text, (size_t)len});
 }
 
-/* Names what is asked, however its JSON is written and on whichever of the two routes. */
+/* Names what is asked, however its JSON is written and on whichever route. */
 static void digest_of(const struct chat *chat, char hex[SHA256_HEX + 1])
 {
     const struct chat_call *call = &chat->call;
@@ -57,6 +57,7 @@ static void digest_of(const struct chat *chat, char hex[SHA256_HEX + 1])
     add_number(&sha, call->top_k);
     sha256_add_field(&sha, slice_of(call->language ? language_code(call->language) : ""));
     sha256_add_field(&sha, call->message);
+    if (chat->history.messages.count) sha256_add_field(&sha, chat->history.digest);
     sha256_end(&sha, digest);
     sha256_hex(digest, hex);
 }
@@ -217,6 +218,8 @@ void chat_claim(struct chat *chat)
 {
     bool in_conversation = chat->call.conversation_id != 0;
     chat->body = body_new();
+    if (chat->history.messages.count)
+        body_encode(chat->body, FRAME_HISTORY, history_type(), &chat->history);
     if (!in_conversation && !key_of(chat).len) return;
     chat->error = chat->call.store ? ask_claim(chat) : ask_history(chat);
     chat->waiting = !chat->error;

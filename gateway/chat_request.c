@@ -5,8 +5,9 @@
 /* clang-format off */
 #define CHAT_BODY_FIELDS(F, N, R, L) \
     F(TEXT, message) \
+    N(U64,  conversation_id)
+#define CHAT_OPTIONS_FIELDS(F, N, R, L) \
     N(U64,  portfolio_id) \
-    N(U64,  conversation_id) \
     N(TEXT, language) \
     N(U64,  top_k) \
     N(BOOL, store)
@@ -17,8 +18,10 @@
 /* clang-format on */
 
 RECORD_STRUCT(chat_body, CHAT_BODY_FIELDS)
+RECORD_STRUCT(chat_options, CHAT_OPTIONS_FIELDS)
 RECORD_STRUCT(search_body, SEARCH_BODY_FIELDS)
 RECORD_TYPE(chat_body, CHAT_BODY_FIELDS)
+RECORD_TYPE(chat_options, CHAT_OPTIONS_FIELDS)
 RECORD_TYPE(search_body, SEARCH_BODY_FIELDS)
 
 /* Whether the client gave a member with that value (null does not count). */
@@ -28,8 +31,7 @@ static bool was_given(const json_t *object, const char *name)
     return member && !json_is_null(member);
 }
 
-static err_t check_message(struct slice message, size_t characters_max,
-                           struct json_problem *problem)
+err_t chat_message_check(struct slice message, size_t characters_max, struct json_problem *problem)
 {
     if (!text_valid(message)) return ERR_INVALID_UTF8;
     if (!text_trim(message).len) return ERR_MESSAGE_EMPTY;
@@ -54,12 +56,21 @@ static err_t check_top_k(const json_t *object, uint64_t top_k, struct json_probl
     return json_problem(problem, "top_k must be between 1 and %d", TOP_K_MAX);
 }
 
-/* Ids start at 1. */
-static err_t check_ids(const json_t *object, const struct chat_body *body)
+err_t chat_options_read(const json_t *object, struct arena *arena, struct chat_call *call,
+                        struct json_problem *problem)
 {
-    if (was_given(object, "portfolio_id") && !body->portfolio_id) return ERR_PORTFOLIO_NOT_FOUND;
-    if (was_given(object, "conversation_id") && !body->conversation_id)
-        return ERR_CONVERSATION_NOT_FOUND;
+    struct chat_options options;
+    const struct language *language = NULL;
+    err_t error = record_from_json(chat_options_type(), object, arena, &options, problem);
+    if (!error) error = check_language(options.language, &language, problem);
+    if (!error) error = check_top_k(object, options.top_k, problem);
+    if (!error && was_given(object, "portfolio_id") && !options.portfolio_id)
+        error = ERR_PORTFOLIO_NOT_FOUND; /* ids start at 1 */
+    if (error) return error;
+    call->language = language;
+    call->portfolio_id = options.portfolio_id;
+    call->top_k = options.top_k;
+    call->store = options.store || !was_given(object, "store");
     return OK;
 }
 
@@ -69,16 +80,13 @@ static err_t read_chat(const json_t *object, size_t characters_max, struct arena
     struct chat_body body;
     struct chat_call read = {0};
     err_t error = record_from_json(chat_body_type(), object, arena, &body, problem);
-    if (!error) error = check_message(body.message, characters_max, problem);
-    if (!error) error = check_language(body.language, &read.language, problem);
-    if (!error) error = check_top_k(object, body.top_k, problem);
-    if (!error) error = check_ids(object, &body);
+    if (!error) error = chat_message_check(body.message, characters_max, problem);
+    if (!error) error = chat_options_read(object, arena, &read, problem);
+    if (!error && was_given(object, "conversation_id") && !body.conversation_id)
+        error = ERR_CONVERSATION_NOT_FOUND;
     if (error) return error;
     read.message = arena_slice(arena, body.message);
-    read.portfolio_id = body.portfolio_id;
     read.conversation_id = body.conversation_id;
-    read.top_k = body.top_k;
-    read.store = body.store || !was_given(object, "store");
     *call = read;
     return OK;
 }
@@ -89,7 +97,7 @@ static err_t read_search(const json_t *object, size_t characters_max, struct are
     struct search_body body;
     struct search_call read = {0};
     err_t error = record_from_json(search_body_type(), object, arena, &body, problem);
-    if (!error) error = check_message(body.query, characters_max, problem);
+    if (!error) error = chat_message_check(body.query, characters_max, problem);
     if (!error) error = check_language(body.language, &read.language, problem);
     if (!error) error = check_top_k(object, body.top_k, problem);
     if (error) return error;

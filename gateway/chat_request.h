@@ -25,6 +25,13 @@ struct search_call {
     uint64_t top_k; /* 0: the default */
 };
 
+/* What any question is checked for, and what its body may say besides: portfolio_id, language,
+ * top_k, store. Errors as below. */
+err_t chat_message_check(struct slice message, size_t characters_max,
+                         struct json_problem *problem) MUST_USE;
+err_t chat_options_read(const json_t *object, struct arena *arena, struct chat_call *call,
+                        struct json_problem *problem) MUST_USE;
+
 /* Read a body. Texts are copied into the arena. Errors as json_read and record_from_json have them,
  * and MESSAGE_EMPTY, MESSAGE_TOO_LONG, PORTFOLIO_NOT_FOUND and CONVERSATION_NOT_FOUND (ids of
  * zero). On failure `problem` says what was wrong, or is "". */

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
-#include "common/json_text.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "gateway/http_internal.h"
@@ -144,16 +143,11 @@ void http_reply(struct http_request *request, int status, const char *type, stru
     answer(request, status, response, type);
 }
 
-static void write_error(const struct http_request *request, err_t error, const char *message,
-                        struct buffer *out)
+static int write_refusal(const struct http_request *request, err_t error, const char *message,
+                         struct buffer *out)
 {
-    buffer_append_text(out, "{\"error\":{\"code\":");
-    json_append_string(out, slice_of(error_code(error)));
-    buffer_append_text(out, ",\"message\":");
-    json_append_string(out, slice_of(message ? message : error_text(error)));
-    buffer_append_text(out, ",\"request_id\":");
-    json_append_string(out, slice_of(request->id));
-    buffer_append_text(out, "}}\n");
+    const struct http_server *server = request->conn->server;
+    return server->app->refuse(server->context, request, error, message, out);
 }
 
 /* Whether the client is told when to come again. */
@@ -166,24 +160,24 @@ static bool says_when(err_t error)
 void http_reply_error(struct http_request *request, err_t error, const char *message)
 {
     struct buffer body = {0};
-    write_error(request, error, message, &body);
+    int status = write_refusal(request, error, message, &body);
     request->error = error;
     if (says_when(error)) http_add_header(request, "Retry-After", RETRY_AFTER_S);
-    http_reply(request, error_status(error), "application/json", &body);
+    http_reply(request, status, "application/json", &body);
 }
 
 void exchange_refuse_raw(struct http_request *request, err_t error)
 {
     struct buffer body = {0}, out = {0};
-    write_error(request, error, NULL, &body);
+    int status = write_refusal(request, error, NULL, &body);
     buffer_printf(&out,
                   "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
                   "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
-                  error_status(error), error_code(error), body.len, request->id);
+                  status, error_code(error), body.len, request->id);
     buffer_append_slice(&out, buffer_slice(&body));
     int fd =
         MHD_get_connection_info(request->conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    request->status = error_status(error);
+    request->status = status;
     request->error = error;
     if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("refusal not sent request=%s", request->id);

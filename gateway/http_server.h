@@ -43,6 +43,10 @@ struct http_app {
     err_t (*admit)(void *context, struct http_request *request, uint64_t *body_bytes_max);
     /* The whole request is in: reply now or later, exactly once. */
     void (*handle)(void *context, struct http_request *request);
+    /* Appends what a refused request is told, as JSON, and returns the status. `message` NULL: the
+     * error's own text. */
+    int (*refuse)(void *context, const struct http_request *request, err_t error,
+                  const char *message, struct buffer *out);
     /* An exchange is over, after its own on_end: for the log and the counters. */
     void (*over)(void *context, struct http_request *request);
 };
@@ -98,9 +102,8 @@ void http_on_end(struct http_request *request, void (*on_end)(void *context, enu
 void http_add_header(struct http_request *request, const char *name, const char *value);
 /* Answers. The buffer is taken and emptied; `type` is its Content-Type, NULL for no body. */
 void http_reply(struct http_request *request, int status, const char *type, struct buffer *body);
-/* Answers {"error":{"code","message","request_id"}} with the error's status; Retry-After on 503 and
- * on a 409 that passes.
- * `message` NULL: the error's own text. */
+/* Answers with what the program says of the error (`refuse`); Retry-After on 503 and on a 409 that
+ * passes. `message` NULL: the error's own text. */
 void http_reply_error(struct http_request *request, err_t error, const char *message);
 
 #define HTTP_STREAM_END (-1)

@@ -15,18 +15,17 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/json_text.h"
 #include "gateway/chat_claim.h"
-#include "gateway/sse.h"
+#include "gateway/chat_shapes.h"
+#include "gateway/chat_stream.h"
+#include "gateway/openai_chat.h"
 #include "proto/codec.h"
 
 /* --- read, agent, portfolio --- */
 
 static void step_read(struct chat *chat)
 {
-    const struct settings *settings = chat->gateway->settings;
-    chat->error = chat_call_read(http_body(chat->http), settings->message_characters_max,
-                                 http_arena(chat->http), &chat->call, &chat->problem);
+    chat->error = chat->shape->read(chat);
     if (!chat->error) chat->error = chat_check_key(chat);
     if (chat->error) return;
     chat->question = xstrndup(chat->call.message.ptr, chat->call.message.len);
@@ -92,13 +91,6 @@ static void step_classify(struct chat *chat)
 
 /* --- answer --- */
 
-/* The client gets each piece as an event of its own, however many came at once. */
-static void remember_piece(struct chat *chat)
-{
-    uint32_t end = (uint32_t)chat->answer.len;
-    buffer_append(&chat->pieces, &end, sizeof(end));
-}
-
 static void on_text(void *context, size_t at, struct slice text)
 {
     struct chat *chat = context;
@@ -106,12 +98,22 @@ static void on_text(void *context, size_t at, struct slice text)
     if (!chat->timings.first_token) chat->timings.first_token = clock_us() - chat->started_us;
     buffer_append_slice(&chat->answer, text);
     if (!chat->http) return;
-    if (chat->stream) {
-        remember_piece(chat);
+    if (chat->shape->stream) {
+        chat_stream_piece(chat);
         http_stream_wake(chat->http);
     } else {
         job_taken(chat->gateway->lanes, chat->job, chat->answer.len);
     }
+}
+
+static void on_stage(void *context, enum pool pool, const struct meta *meta,
+                     const struct body *body)
+{
+    struct chat *chat = context;
+    (void)meta;
+    if (pool != POOL_RETRIEVE || !chat->http || !chat->shape->retrieved) return;
+    chat->shape->retrieved(chat, body, &chat->staged);
+    http_stream_wake(chat->http);
 }
 
 static void on_end(void *context, const struct job_end *end)
@@ -125,7 +127,8 @@ static void on_end(void *context, const struct job_end *end)
     chat_resume(chat, OK);
 }
 
-static const struct job_handler answer_handler = {.on_text = on_text, .on_end = on_end};
+static const struct job_handler answer_handler = {
+    .on_text = on_text, .on_stage = on_stage, .on_end = on_end};
 
 static void encode_question(struct chat *chat)
 {
@@ -157,10 +160,8 @@ static void chat_slim(struct chat *chat)
 {
     config_unref(&chat->agent);
     config_unref(&chat->portfolio);
-    if (chat->http && chat->stream) http_release(chat->http);
+    if (chat->http && chat->shape->stream) http_release(chat->http);
 }
-
-static ssize_t chat_read(void *context, char *out, size_t max);
 
 static void step_answer(struct chat *chat)
 {
@@ -172,7 +173,7 @@ static void step_answer(struct chat *chat)
         .timeout_ms = chat_time_left_ms(chat),
         .affinity = retrieves(chat) ? chat->portfolio_id : 0,
         .trace = chat->request_id,
-        .tentative = !chat->stream,
+        .tentative = !chat->shape->stream,
         .versions = {version_of(chat, "agent", KIND_AGENT_GET, chat->agent_id)},
     };
     if (retrieves(chat))
@@ -181,14 +182,14 @@ static void step_answer(struct chat *chat)
     chat->error = job_submit(chat->gateway->lanes, &spec, &answer_handler, chat, &chat->job);
     if (chat->error) return;
     chat->waiting = true;
-    if (chat->stream) http_stream(chat->http, chat_read, chat);
+    if (chat->shape->stream) chat_stream_open(chat);
     chat_slim(chat);
 }
 
 /* An answer that is there already is streamed like one that is being made. */
 static void step_replay(struct chat *chat)
 {
-    if (chat->stream) http_stream(chat->http, chat_read, chat);
+    if (chat->shape->stream) chat_stream_open(chat);
     chat_slim(chat);
 }
 
@@ -213,30 +214,18 @@ static void step_record(struct chat *chat)
 
 /* --- finish --- */
 
-static void finish_whole(struct chat *chat, struct buffer *members)
-{
-    struct buffer body = {0};
-    buffer_append_text(&body, "{\"answer\":");
-    json_append_string(&body, buffer_slice(&chat->answer));
-    buffer_append_char(&body, ',');
-    buffer_append_slice(&body, buffer_slice(members));
-    buffer_append_text(&body, "}\n");
-    http_reply(chat->http, 200, "application/json", &body);
-}
-
 static void step_finish(struct chat *chat)
 {
-    struct buffer members = {0};
+    struct buffer body = {0};
     chat->timings.total = clock_us() - chat->started_us;
-    chat_write_members(chat, &members);
     chat->finished = true;
-    if (chat->stream) {
-        sse_done(buffer_slice(&members), &chat->tail);
+    if (chat->shape->stream) {
+        chat->shape->done(chat, &chat->tail);
         http_stream_wake(chat->http);
     } else {
-        finish_whole(chat, &members);
+        chat->shape->done(chat, &body);
+        http_reply(chat->http, 200, "application/json", &body);
     }
-    buffer_free(&members);
 }
 
 /* Tells the client that it will get no (or no whole) answer, if it is still there. */
@@ -246,11 +235,11 @@ static void chat_fail(struct chat *chat)
     chat->timings.total = clock_us() - chat->started_us;
     chat->finished = true;
     if (!chat->http) return;
-    if (!chat->job || !chat->stream) {
+    if (!chat->job || !chat->shape->stream) {
         http_reply_error(chat->http, chat->error, message);
         return;
     }
-    sse_error(chat->error, chat->retryable, message, &chat->tail);
+    chat->shape->failed(chat, message, &chat->tail);
     http_stream_wake(chat->http);
 }
 
@@ -285,7 +274,9 @@ static void chat_free(struct chat *chat)
     body_unref(&chat->body);
     buffer_free(&chat->answer);
     buffer_free(&chat->pieces);
+    buffer_free(&chat->staged);
     buffer_free(&chat->tail);
+    buffer_free(&chat->openai.head);
     buffer_free(&chat->citations);
     buffer_free(&chat->semantic);
     buffer_free(&chat->known_timings);
@@ -316,52 +307,6 @@ void chat_resume(struct chat *chat, err_t error)
 
 /* --- the client --- */
 
-/* The front piece that the client has not had, or what is left of it. */
-static struct slice next_piece(const struct chat *chat)
-{
-    const uint32_t *ends = (const uint32_t *)(const void *)chat->pieces.data;
-    size_t count = chat->pieces.len / sizeof(*ends);
-    size_t end = chat->pieces_written < count ? ends[chat->pieces_written] : chat->answer.len;
-    return (struct slice){chat->answer.data + chat->written, end - chat->written};
-}
-
-static void piece_taken(struct chat *chat)
-{
-    chat->pieces_written++;
-    if (chat->pieces_written * sizeof(uint32_t) < chat->pieces.len) return;
-    chat->pieces.len = 0;
-    chat->pieces_written = 0;
-}
-
-/* Writes pieces for as long as they fit. */
-static size_t write_text(struct chat *chat, char *out, size_t max)
-{
-    size_t used = 0, event;
-    struct slice piece;
-    while ((piece = next_piece(chat)).len) {
-        struct slice rest = piece;
-        if (!(event = sse_token(&rest, out + used, max - used))) break;
-        used += event;
-        chat->written += piece.len - rest.len;
-        if (!rest.len) piece_taken(chat);
-    }
-    if (used) job_taken(chat->gateway->lanes, chat->job, chat->written);
-    return used;
-}
-
-/* Writes what the client has not had yet: text, then the last event. */
-static ssize_t chat_read(void *context, char *out, size_t max)
-{
-    struct chat *chat = context;
-    size_t used = write_text(chat, out, max);
-    if (chat->written < chat->answer.len || !chat->finished) return (ssize_t)used;
-    size_t left = MIN(chat->tail.len - chat->tail_written, max - used);
-    if (!left && !used) return HTTP_STREAM_END;
-    memcpy(out + used, chat->tail.data + chat->tail_written, left);
-    chat->tail_written += left;
-    return (ssize_t)(used + left);
-}
-
 static void on_http_end(void *context, enum http_end end)
 {
     struct chat *chat = context;
@@ -374,16 +319,16 @@ static void on_http_end(void *context, enum http_end end)
         job_cancel(chat->gateway->lanes, chat->job);
 }
 
-static void chat_start(struct gateway *gateway, struct http_request *request, bool stream)
+static void chat_start(struct gateway *gateway, struct http_request *request,
+                       const struct chat_shape *shape)
 {
     struct chat *chat = xcalloc(1, sizeof(*chat));
     const char *id = http_request_id(request);
     LIST_INSERT_HEAD(&gateway->chats, chat, link);
     chat->gateway = gateway;
     chat->http = request;
-    chat->stream = stream;
+    chat->shape = shape;
     chat->started_us = http_started_us(request);
-    chat->agent_id = http_target(request)->ids[0];
     chat->level = COMPLEXITY_COUNT;
     memcpy(chat->request_id, id, strlen(id) + 1);
     http_on_end(request, on_http_end, chat);
@@ -392,12 +337,17 @@ static void chat_start(struct gateway *gateway, struct http_request *request, bo
 
 void chat_whole(struct gateway *gateway, struct http_request *request)
 {
-    chat_start(gateway, request, false);
+    chat_start(gateway, request, &chat_shape_whole);
 }
 
 void chat_stream(struct gateway *gateway, struct http_request *request)
 {
-    chat_start(gateway, request, true);
+    chat_start(gateway, request, &chat_shape_stream);
+}
+
+void chat_completions(struct gateway *gateway, struct http_request *request)
+{
+    chat_start(gateway, request, &openai_shape_whole);
 }
 
 /* An answer that only waits for its commit is given without it. */

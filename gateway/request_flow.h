@@ -9,6 +9,8 @@
 void chat_whole(struct gateway *gateway, struct http_request *request);
 /* The answer as server-sent events, as it is made. */
 void chat_stream(struct gateway *gateway, struct http_request *request);
+/* Either, as a client of OpenAI's asks for it. */
+void chat_completions(struct gateway *gateway, struct http_request *request);
 /* Ends every question that is not answered yet with ERR_DRAINING: there is no more time. */
 void chats_give_up(struct gateway *gateway);
 

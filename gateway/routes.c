@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "gateway/admin_api.h"
+#include "gateway/openai_api.h"
 #include "gateway/ops_api.h"
 #include "gateway/request_flow.h"
 #include "gateway/search_api.h"
@@ -35,6 +36,10 @@ static const struct route routes[] = {
     {"GET",    "/api/portfolios/{id}/documents/{id}",        admin_call,   SCOPE_ADMIN, KIND_DOCUMENT_GET,       false, "document.get"},
     {"PUT",    "/api/portfolios/{id}/documents/{id}",        admin_call,   SCOPE_ADMIN, KIND_DOCUMENT_UPDATE,    true,  "document.update"},
     {"DELETE", "/api/portfolios/{id}/documents/{id}",        admin_call,   SCOPE_ADMIN, KIND_DOCUMENT_DELETE,    false, "document.delete"},
+    {"POST",   "/v1/chat/completions",                       chat_completions,       SCOPE_CHAT, KIND_CHAT,       false, "openai.chat"},
+    {"GET",    "/v1/models",                                 openai_models_list,     SCOPE_CHAT, KIND_AGENT_LIST, false, "openai.models"},
+    {"GET",    "/v1/models/{name}",                          openai_models_get,      SCOPE_CHAT, KIND_AGENT_GET,  false, "openai.model"},
+    {"POST",   "/v1/embeddings",                             openai_embeddings_make, SCOPE_CHAT, KIND_EMBED,      false, "openai.embeddings"},
 };
 /* clang-format on */
 
@@ -67,6 +72,8 @@ static bool path_matches(const char *pattern, struct slice path, uint64_t *ids)
         struct slice name = take_segment(&wanted), segment = take_segment(&path);
         if (slice_equal(name, SLICE("{id}"))) {
             if (!read_id(segment, ids++)) return false;
+        } else if (slice_equal(name, SLICE("{name}"))) {
+            if (!segment.len) return false;
         } else if (!slice_equal(name, segment)) {
             return false;
         }

@@ -11,7 +11,7 @@ enum scope { SCOPE_NONE, SCOPE_CHAT, SCOPE_ADMIN };
 
 struct route {
     const char *method;
-    const char *path; /* "{id}" stands for a whole number */
+    const char *path; /* "{id}" stands for a whole number, "{name}" for any one word */
     void (*handle)(struct gateway *gateway, struct http_request *request);
     enum scope scope;
     enum kind kind;   /* of the job that answers it; KIND_COUNT for none */

@@ -2,8 +2,10 @@
 
 #include "common/json_text.h"
 
-static const struct slice token_head = SLICE("data: {\"type\":\"token\",\"content\":\"");
-static const struct slice token_tail = SLICE("\"}\n\n");
+static const struct sse_frame token_frame = {
+    SLICE("data: {\"type\":\"token\",\"content\":\""),
+    SLICE("\"}\n\n"),
+};
 
 static bool is_continuation(char c)
 {
@@ -32,24 +34,29 @@ static size_t write_code_point(struct slice text, size_t len, char *out)
     return len;
 }
 
-size_t sse_token(struct slice *text, char *out, size_t max)
+size_t sse_text(const struct sse_frame *frame, struct slice *text, char *out, size_t max)
 {
     struct slice rest = *text;
-    size_t used = token_head.len;
+    size_t used = frame->head.len, tail_len = frame->tail.len;
     max = MIN(max, (size_t)SSE_EVENT_BYTES_MAX);
-    if (max < token_head.len + token_tail.len) return 0;
-    memcpy(out, token_head.ptr, token_head.len);
+    if (max < used + tail_len) return 0;
+    memcpy(out, frame->head.ptr, used);
     while (rest.len) {
         size_t len = code_point_length(rest);
-        if (used + escaped_length(rest, len) + token_tail.len > max) break;
+        if (used + escaped_length(rest, len) + tail_len > max) break;
         used += write_code_point(rest, len, out + used);
         rest.ptr += len;
         rest.len -= len;
     }
     if (rest.len == text->len) return 0;
-    memcpy(out + used, token_tail.ptr, token_tail.len);
+    memcpy(out + used, frame->tail.ptr, tail_len);
     *text = rest;
-    return used + token_tail.len;
+    return used + tail_len;
+}
+
+size_t sse_token(struct slice *text, char *out, size_t max)
+{
+    return sse_text(&token_frame, text, out, max);
 }
 
 void sse_done(struct slice members, struct buffer *out)

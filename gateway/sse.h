@@ -15,9 +15,17 @@
 #define SSE_EVENT_BYTES_MAX 1024 /* of a token event, empty line included */
 #define SSE_KEEPALIVE       ": keepalive\n\n"
 
-/* Writes one token event of at most `max` bytes (never above SSE_EVENT_BYTES_MAX) with as much as
- * fits from the front of *text, which is cut between two code points and advanced. Returns the
- * event's length; 0, with nothing taken, when not even one code point fits or *text is empty. */
+/* What stands around the text of an event, the empty line included. */
+struct sse_frame {
+    struct slice head, tail;
+};
+
+/* Writes one event of at most `max` bytes (never above SSE_EVENT_BYTES_MAX) with as much as fits
+ * from the front of *text, escaped for JSON, which is cut between two code points and advanced.
+ * Returns the event's length; 0, with nothing taken, when not even one code point fits or *text is
+ * empty. */
+size_t sse_text(const struct sse_frame *frame, struct slice *text, char *out, size_t max);
+/* A token event. */
 size_t sse_token(struct slice *text, char *out, size_t max);
 
 /* Appends the event that ends a whole answer. `members` is JSON members without braces. */

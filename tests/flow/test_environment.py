@@ -30,7 +30,7 @@ WANT = {
     "ANTHROPIC_API_KEY": {"generator-1"},
     "AGENT_KMS_KEY": {"generator-1"},
     "AWS_SECRET_ACCESS_KEY": set(),
-    "HISTORY_MESSAGES_MAX": {"retriever-1"},
+    "HISTORY_MESSAGES_MAX": {"gateway", "retriever-1"},
     "LANE_JOBS_MAX": {"gateway"},
     "TZ": set(PROCESSES),
 }

@@ -1,0 +1,94 @@
+/* Written as the client takes it, so that a slow client holds its own text back and nothing else.
+ */
+#include "gateway/chat_stream.h"
+
+#include "gateway/lane_io.h"
+#include "gateway/sse.h"
+
+void chat_stream_piece(struct chat *chat)
+{
+    uint32_t end = (uint32_t)chat->answer.len;
+    buffer_append(&chat->pieces, &end, sizeof(end));
+}
+
+/* The front piece that the client has not had, or what is left of it. */
+static struct slice next_piece(const struct chat *chat)
+{
+    const uint32_t *ends = (const uint32_t *)(const void *)chat->pieces.data;
+    size_t count = chat->pieces.len / sizeof(*ends);
+    size_t end = chat->pieces_written < count ? ends[chat->pieces_written] : chat->answer.len;
+    return (struct slice){chat->answer.data + chat->written, end - chat->written};
+}
+
+static void piece_taken(struct chat *chat)
+{
+    chat->pieces_written++;
+    if (chat->pieces_written * sizeof(uint32_t) < chat->pieces.len) return;
+    chat->pieces.len = 0;
+    chat->pieces_written = 0;
+}
+
+/* One event from the front of the answer; 0 when it does not fit or there is no text. */
+static size_t write_event(struct chat *chat, char *out, size_t max)
+{
+    struct slice piece = next_piece(chat), rest = piece;
+    size_t event = piece.len ? chat->shape->text(chat, &rest, out, max) : 0;
+    if (!event) return 0;
+    chat->written += piece.len - rest.len;
+    if (!rest.len) piece_taken(chat);
+    return event;
+}
+
+/* Events for as long as they fit. */
+static size_t write_events(struct chat *chat, char *out, size_t max)
+{
+    size_t used = 0, event;
+    while ((event = write_event(chat, out + used, max - used))) used += event;
+    return used;
+}
+
+/* Moves what fits from the front of `from`, of which *written went before. */
+static size_t write_some(struct buffer *from, size_t *written, char *out, size_t max)
+{
+    size_t len = MIN(from->len - *written, max);
+    if (len) memcpy(out, from->data + *written, len);
+    *written += len;
+    return len;
+}
+
+static size_t write_staged(struct chat *chat, char *out, size_t max)
+{
+    size_t len = write_some(&chat->staged, &chat->staged_written, out, max);
+    if (chat->staged_written < chat->staged.len) return len;
+    buffer_free(&chat->staged);
+    chat->staged_written = 0;
+    return len;
+}
+
+/* An event may be larger than all the room there is: then it goes in parts. */
+static size_t write_in_parts(struct chat *chat, char *out, size_t max)
+{
+    char *room = buffer_reserve(&chat->staged, SSE_EVENT_BYTES_MAX);
+    chat->staged.len = write_event(chat, room, SSE_EVENT_BYTES_MAX);
+    return write_staged(chat, out, max);
+}
+
+static ssize_t chat_read(void *context, char *out, size_t max)
+{
+    struct chat *chat = context;
+    size_t before = chat->written;
+    size_t used = write_staged(chat, out, max);
+    if (!chat->staged.len) used += write_events(chat, out + used, max - used);
+    if (!used && chat->written < chat->answer.len) used = write_in_parts(chat, out, max);
+    if (chat->written > before) job_taken(chat->gateway->lanes, chat->job, chat->written);
+    if (chat->staged.len || chat->written < chat->answer.len || !chat->finished)
+        return (ssize_t)used;
+    used += write_some(&chat->tail, &chat->tail_written, out + used, max - used);
+    return used ? (ssize_t)used : HTTP_STREAM_END;
+}
+
+void chat_stream_open(struct chat *chat)
+{
+    if (chat->shape->open) chat->shape->open(chat, &chat->staged);
+    http_stream(chat->http, chat_read, chat);
+}
