@@ -339,10 +339,10 @@ static void on_delivery(evutil_socket_t fd, short what, void *context)
 
 /* --- libcurl on the loop --- */
 
-/* An error's name by how far the call came. */
+/* An error's name by how far the call came. To libcurl, a head that is cut is a whole response. */
 static err_t error_of(const struct http_call *call, CURLcode code)
 {
-    if (code == CURLE_OK) return OK;
+    if (code == CURLE_OK) return call->headed ? OK : ERR_PROVIDER_CUT;
     if (call->refused || code == CURLE_URL_MALFORMAT) return ERR_PROVIDER_ADDRESS;
     if (call->headed) return ERR_PROVIDER_CUT;
     /* The scheme was checked: what libcurl does not support is an answer without a head. */

@@ -4,7 +4,8 @@
  *     http_call_start ─▶ on_head ─▶ on_body ... ─▶ on_end          http_call_cancel: none of them
  * comes │ false: paused http_call_resume ◀┘
  *
- * All callbacks are on the loop, none from inside http_call_start. Redirects are not followed: a
+ * All callbacks are on the loop, none from inside these functions, and a handler may call any of
+ * them, for its own call or another. Redirects are not followed: a
  * key goes where its agent says and nowhere else. */
 #ifndef MILLRACE_WORKERS_HTTP_CLIENT_H
 #define MILLRACE_WORKERS_HTTP_CLIENT_H
@@ -30,15 +31,17 @@ struct http_call_handler {
      * http_call_cancel. */
     bool (*on_body)(void *context, struct slice bytes);
     /* The last callback. OK: the response was received whole, as its framing says. Else
-     * ERR_PROVIDER_ADDRESS (refused address, or no http/https URL), ERR_PROVIDER_UNAVAILABLE (name,
-     * connection, TLS; nothing was received), ERR_PROVIDER_CUT (ended before its end). The call is
-     * freed. May be called in the same turn as the last on_body. */
+     * ERR_PROVIDER_ADDRESS (refused address, or no http/https URL), ERR_PROVIDER_AUTH (a header
+     * with a line end in it: a key is wrong), ERR_PROVIDER_UNAVAILABLE (name, connection, TLS;
+     * nothing was received), ERR_PROVIDER_BAD_RESPONSE (not HTTP), ERR_PROVIDER_CUT (ended before
+     * its end). The call is freed before. May be called in the same turn as the last on_body; waits
+     * for http_call_resume after an on_body that said false. */
     void (*on_end)(void *context, err_t error);
 };
 
 struct http_call_spec {
     const char *url;
-    const char *const *headers; /* "Name: value", NULL-terminated; copied */
+    const char *const *headers; /* "Name: value", NULL-terminated; copied. NULL: none */
     struct slice body;          /* posted as JSON; copied */
 };
 
@@ -48,7 +51,7 @@ struct http_call *http_call_start(struct http_client *client, const struct http_
 /* Ends a call without another callback; its connection is closed before this returns (HTTP/2: its
  * stream is reset). Sets the pointer to NULL. */
 void http_call_cancel(struct http_call **call);
-/* Goes on after on_body said false. May call on_body. */
+/* Goes on after on_body said false. Calls nothing back by itself. */
 void http_call_resume(struct http_call *call);
 
 #endif
