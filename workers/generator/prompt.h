@@ -13,6 +13,8 @@
 #include "common/language.h"
 #include "proto/records.h"
 
+#define PROMPT_HISTORY_TOKENS_MAX 4000 /* of the conversation, in one prompt */
+
 enum prompt_role { PROMPT_USER, PROMPT_ASSISTANT };
 
 struct prompt_message {
@@ -39,5 +41,7 @@ struct prompt_input {
 void prompt_build(const struct prompt_input *input, struct arena *arena, struct prompt *prompt);
 /* An estimate: about four bytes of Latin script a token, fewer of others. */
 uint64_t prompt_tokens(struct slice text);
+/* The longest start of `text` that is at most so many tokens by that estimate. */
+struct slice prompt_cut(struct slice text, uint64_t tokens);
 
 #endif
