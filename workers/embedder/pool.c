@@ -1,60 +1,112 @@
-/* A question is embedded as it comes: it takes less than a millisecond and somebody waits for it. A
- * batch of passages is done in steps of STEP_US, one a turn of the loop, so that questions,
- * heartbeats and CANCEL are never behind it:
+/* Jobs and what they want embedded; which embedder does it (engine.h) is said by the job, since a
+ * portfolio's questions need the one that made its vectors.
  *
- *     start() ─ chat, search ─▶ embedded ─▶ job_next
- *             └ index ─▶ queue ─▶ on_step(): a few passages ─▶ ... ─▶ the last one ─▶ job_next
- */
+ *     start() ─ the job's texts ─▶ its embedder's engine ─▶ on_ended() ─┬ chat, search, index ─▶
+ * NEXT └ embed ─▶ ANSWER
+ *
+ * Open from the start are the default one, hashing (it costs nothing), the model where there is
+ * one, and the providers whose keys are there. Another model of such a provider is opened by the
+ * first job that names it. */
 #include "workers/embedder/pool.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/codec.h"
-#include "workers/embedder/embedder.h"
-#include "workers/embedder/hashing.h"
+#include "workers/embedder/engine.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "vectors travel as the machine has them");
 
-enum { STEP_US = 2000 };
+enum { QUESTION_TEXTS_MAX = 16 }; /* a longer list of a client's texts waits as passages do */
 
-struct batch {
-    struct job *job;
-    struct context context; /* the passages */
-    float *vectors;
-    size_t done;
-    uint64_t work_us;
-    TAILQ_ENTRY(batch) entry;
-};
-
-struct embedder {
+/* An embedder that was asked for; those that cannot be opened here are remembered too. */
+struct choice {
     const struct embedder_info *info;
-    struct hashing *hashing;
-    struct event *step; /* a timer: it lets the loop look at its sockets before the next step */
-    TAILQ_HEAD(, batch) batches;
+    struct engine *engine; /* NULL: not on this machine */
+    struct choice *next;
 };
 
-/* --- ends --- */
+struct embedder_pool {
+    struct worker *worker;
+    struct choice *choices; /* the default one first */
+};
 
-/* The job goes on with `count` vectors. */
-static void pass_on(const struct embedder *embedder, struct job *job, const float *vectors,
-                    size_t count, uint64_t work_us)
+/* A job under way; in its arena. */
+struct task {
+    struct embed_work work; /* first: task_of */
+    struct job *job;
+    struct engine *engine;
+    float *vectors;
+    uint64_t began_us;
+};
+
+/* --- what a job wants: its texts, and the embedder's name --- */
+
+static void take_texts(struct task *task, size_t count)
 {
-    struct buffer frame = {0};
-    struct embedding embedding = {
-        .embedder = slice_of(embedder->info->name),
-        .dimensions = embedder->info->dimensions,
-        .count = count,
-        .vectors = {(const char *)vectors, count * embedder->info->dimensions * sizeof *vectors},
-    };
-    record_encode(embedding_type(), &embedding, &frame);
-    job_set_frame(job, JOB_EMBEDDING, buffer_slice(&frame));
-    job_next(&job, &(struct meta){.work_us = work_us});
-    buffer_free(&frame);
+    task->work.items = arena_alloc(job_arena(task->job), count * sizeof *task->work.items);
+    task->work.count = count;
 }
+
+static err_t read_question(struct task *task, struct slice *embedder)
+{
+    struct chat_request request;
+    struct job *job = task->job;
+    err_t error =
+        record_decode(chat_request_type(), job_frame(job, JOB_REQUEST), job_arena(job), &request);
+    if (error) return error;
+    *embedder = request.embedder;
+    take_texts(task, 1);
+    task->work.items[0].text = request.message;
+    task->work.question = true;
+    return OK;
+}
+
+static err_t read_passages(struct task *task, struct slice *embedder)
+{
+    struct index_request request;
+    struct context context;
+    struct job *job = task->job;
+    err_t error =
+        record_decode(index_request_type(), job_frame(job, JOB_REQUEST), job_arena(job), &request);
+    if (!error)
+        error =
+            record_decode(context_type(), job_frame(job, JOB_CONTEXT), job_arena(job), &context);
+    if (error) return error;
+    const struct passage *passages = context.passages.items;
+    *embedder = request.embedder;
+    take_texts(task, context.passages.count);
+    for (size_t i = 0; i < task->work.count; i++)
+        task->work.items[i] = (struct embed_item){
+            .title = passages[i].title, .heading = passages[i].heading, .text = passages[i].text};
+    return OK;
+}
+
+static err_t read_list(struct task *task, struct slice *embedder)
+{
+    struct embed_request request;
+    struct job *job = task->job;
+    err_t error =
+        record_decode(embed_request_type(), job_frame(job, JOB_REQUEST), job_arena(job), &request);
+    if (error) return error;
+    const struct embed_text *texts = request.texts.items;
+    *embedder = request.embedder;
+    take_texts(task, request.texts.count);
+    for (size_t i = 0; i < task->work.count; i++) task->work.items[i].text = texts[i].text;
+    task->work.question = task->work.count <= QUESTION_TEXTS_MAX;
+    return OK;
+}
+
+static err_t (*const readers[KIND_COUNT])(struct task *task, struct slice *embedder) = {
+    [KIND_CHAT] = read_question,
+    [KIND_SEARCH] = read_question,
+    [KIND_INDEX] = read_passages,
+    [KIND_EMBED] = read_list,
+};
+
+/* --- the ends --- */
 
 static void fail(struct job *job, err_t error)
 {
@@ -62,138 +114,180 @@ static void fail(struct job *job, err_t error)
     job_fail(&job, error, elsewhere, NULL, NULL);
 }
 
-/* Where nobody says which, it is ours: the vectors tell whose they are. */
-static bool serves(const struct embedder *embedder, struct slice name)
+/* The job goes on with its vectors, or is answered with them. */
+static void pass_on(struct task *task)
 {
-    return !name.len || slice_equal(name, slice_of(embedder->info->name));
-}
-
-/* --- questions --- */
-
-static void start_question(struct embedder *embedder, struct job *job)
-{
-    struct chat_request request;
-    float vector[HASHING_DIMENSIONS];
-    uint64_t began_us = clock_us();
-    err_t error =
-        record_decode(chat_request_type(), job_frame(job, JOB_REQUEST), job_arena(job), &request);
-    if (!error && !serves(embedder, request.embedder)) error = ERR_EMBEDDER_UNAVAILABLE;
-    if (error) {
-        fail(job, error);
-        return;
+    struct buffer frame = {0};
+    struct job *job = task->job;
+    const struct embedder_info *info = engine_info(task->engine);
+    const struct meta meta = {.work_us = clock_us() - task->began_us};
+    struct embedding embedding = {
+        .embedder = slice_of(info->name),
+        .dimensions = info->dimensions,
+        .count = task->work.count,
+        .vectors = {(const char *)task->vectors,
+                    task->work.count * info->dimensions * sizeof *task->vectors},
+    };
+    record_encode(embedding_type(), &embedding, &frame);
+    if (job_kind(job) == KIND_EMBED) {
+        job_answer(&job, &meta, buffer_slice(&frame));
+    } else {
+        job_set_frame(job, JOB_EMBEDDING, buffer_slice(&frame));
+        job_next(&job, &meta);
     }
-    hashing_embed(embedder->hashing, request.message, vector);
-    pass_on(embedder, job, vector, 1, clock_us() - began_us);
+    buffer_free(&frame);
 }
 
-/* --- batches --- */
-
-static void step_soon(struct embedder *embedder)
+static void on_ended(struct embed_work *work)
 {
-    static const struct timeval at_once;
-    if (!TAILQ_EMPTY(&embedder->batches)) evtimer_add(embedder->step, &at_once);
+    struct task *task = (struct task *)work;
+    job_set_data(task->job, NULL);
+    if (work->error)
+        fail(task->job, work->error);
+    else
+        pass_on(task);
 }
 
-static void start_batch(struct embedder *embedder, struct job *job)
+/* --- embedders --- */
+
+static struct choice *open_choice(struct embedder_pool *pool, const struct embedder_info *info,
+                                  err_t *error)
 {
-    struct index_request request;
-    struct batch *batch = arena_alloc(job_arena(job), sizeof *batch);
-    err_t error =
-        record_decode(index_request_type(), job_frame(job, JOB_REQUEST), job_arena(job), &request);
-    if (!error)
-        error = record_decode(context_type(), job_frame(job, JOB_CONTEXT), job_arena(job),
-                              &batch->context);
-    if (!error && !serves(embedder, request.embedder)) error = ERR_EMBEDDER_UNAVAILABLE;
-    if (error) {
-        fail(job, error);
-        return;
-    }
-    size_t floats = batch->context.passages.count * embedder->info->dimensions;
-    batch->job = job;
-    batch->vectors = arena_alloc(job_arena(job), floats * sizeof *batch->vectors);
-    job_set_data(job, batch);
-    TAILQ_INSERT_TAIL(&embedder->batches, batch, entry);
-    step_soon(embedder);
+    struct choice *choice = xcalloc(1, sizeof *choice), **at = &pool->choices;
+    choice->info = info;
+    *error = engine_open(pool->worker, info, on_ended, &choice->engine);
+    while (*at) at = &(*at)->next;
+    return *at = choice;
 }
 
-/* Embeds passages until the batch or the step's time is over. */
-static void embed_some(struct embedder *embedder, struct batch *batch, uint64_t began_us)
+static struct choice *find_choice(const struct embedder_pool *pool,
+                                  const struct embedder_info *info)
 {
-    const struct passage *passages = batch->context.passages.items;
-    while (batch->done < batch->context.passages.count && clock_us() - began_us < STEP_US) {
-        const struct passage *passage = &passages[batch->done];
-        float *vector = batch->vectors + batch->done * embedder->info->dimensions;
-        hashing_embed_passage(embedder->hashing, passage->title, passage->heading, passage->text,
-                              vector);
-        batch->done++;
-    }
-    batch->work_us += clock_us() - began_us;
+    struct choice *choice = pool->choices;
+    while (choice && choice->info != info) choice = choice->next;
+    return choice;
 }
 
-static void on_step(evutil_socket_t fd, short what, void *context)
+/* Where nobody says which, it is the default: the vectors tell whose they are. NULL: not here. */
+static struct engine *engine_of(struct embedder_pool *pool, struct slice name)
 {
-    struct embedder *embedder = context;
-    struct batch *batch = TAILQ_FIRST(&embedder->batches);
-    (void)fd, (void)what;
-    if (!batch) return;
-    embed_some(embedder, batch, clock_us());
-    if (batch->done == batch->context.passages.count) {
-        TAILQ_REMOVE(&embedder->batches, batch, entry);
-        pass_on(embedder, batch->job, batch->vectors, batch->done, batch->work_us);
-    }
-    step_soon(embedder);
+    err_t error;
+    if (!name.len) return pool->choices->engine;
+    const struct embedder_info *info = embedder_find(name);
+    if (!info) return NULL;
+    struct choice *choice = find_choice(pool, info);
+    if (!choice) choice = open_choice(pool, info, &error);
+    return choice->engine;
 }
 
-/* --- the pool --- */
+/* --- jobs --- */
 
-static void (*const starts[KIND_COUNT])(struct embedder *embedder, struct job *job) = {
-    [KIND_CHAT] = start_question,
-    [KIND_SEARCH] = start_question,
-    [KIND_INDEX] = start_batch,
-};
+static void embed(struct task *task)
+{
+    const size_t dimensions = engine_info(task->engine)->dimensions;
+    struct embed_item *items = task->work.items;
+    task->vectors =
+        arena_alloc(job_arena(task->job), task->work.count * dimensions * sizeof *task->vectors);
+    for (size_t i = 0; i < task->work.count; i++) items[i].vector = task->vectors + i * dimensions;
+    job_set_data(task->job, task);
+    engine_add(task->engine, &task->work);
+}
 
 static void start(void *context, struct job *job)
 {
+    struct embedder_pool *pool = context;
     enum kind kind = job_kind(job);
-    if (kind < KIND_COUNT && starts[kind])
-        starts[kind](context, job);
+    struct task *task = arena_alloc(job_arena(job), sizeof *task);
+    struct slice embedder = {0};
+    task->job = job;
+    task->began_us = clock_us();
+    err_t error =
+        kind < KIND_COUNT && readers[kind] ? readers[kind](task, &embedder) : ERR_UNKNOWN_KIND;
+    if (!error) task->engine = engine_of(pool, embedder);
+    if (!error && !task->engine) error = ERR_EMBEDDER_UNAVAILABLE;
+    if (error)
+        fail(job, error);
     else
-        fail(job, ERR_UNKNOWN_KIND);
+        embed(task);
 }
 
 static void cancel(void *context, struct job *job)
 {
-    struct embedder *embedder = context;
-    struct batch *batch = job_data(job);
-    if (!batch) return;
-    TAILQ_REMOVE(&embedder->batches, batch, entry);
+    struct task *task = job_data(job);
+    (void)context;
+    if (!task) return;
+    engine_cancel(task->engine, &task->work);
     fail(job, ERR_CANCELLED);
 }
 
-static err_t open_pool(struct worker *worker, void **context)
+/* --- the pool --- */
+
+static bool is_text(const char *setting)
 {
-    const char *setting = worker_settings(worker)->embedder;
-    const struct embedder_info *info = embedder_find(slice_of(setting));
-    if (!info || info->dimensions != HASHING_DIMENSIONS) {
-        log_error("no such embedder: EMBEDDER=%s", setting);
-        return ERR_BAD_SETTING;
+    return *setting != '\0';
+}
+
+/* The default one has to open; others are there if they can be. */
+static err_t open_choices(struct embedder_pool *pool, const struct embedder_info *configured)
+{
+    const struct settings *settings = worker_settings(pool->worker);
+    const struct {
+        const char *setting;
+        bool wanted;
+    } others[] = {
+        {"hashing", true},
+        {"model", is_text(settings->model_dir)},
+        {"openai", is_text(settings->openai_api_key)},
+        {"mistral", is_text(settings->mistral_api_key)},
+    };
+    err_t error, ignored;
+    open_choice(pool, configured, &error);
+    for (size_t i = 0; !error && i < ARRAY_LEN(others); i++) {
+        const struct embedder_info *info = embedder_find(slice_of(others[i].setting));
+        if (others[i].wanted && !find_choice(pool, info)) open_choice(pool, info, &ignored);
     }
-    struct embedder *embedder = xcalloc(1, sizeof *embedder);
-    embedder->info = info;
-    embedder->hashing = hashing_new();
-    embedder->step = evtimer_new(worker_base(worker), on_step, embedder);
-    TAILQ_INIT(&embedder->batches);
-    worker_serves(worker, info->name);
-    *context = embedder;
-    return OK;
+    return error;
+}
+
+static void tell_choices(const struct embedder_pool *pool)
+{
+    struct buffer names = {0};
+    for (const struct choice *choice = pool->choices; choice; choice = choice->next)
+        if (choice->engine) buffer_printf(&names, "%s%s", names.len ? "," : "", choice->info->name);
+    buffer_append_char(&names, '\0');
+    worker_serves(pool->worker, names.data);
+    log_info("embedders=%s", names.data);
+    buffer_free(&names);
 }
 
 static void close_pool(void *context)
 {
-    struct embedder *embedder = context;
-    event_free(embedder->step);
-    hashing_destroy(&embedder->hashing);
-    free(embedder);
+    struct embedder_pool *pool = context;
+    while (pool->choices) {
+        struct choice *choice = pool->choices;
+        pool->choices = choice->next;
+        engine_close(&choice->engine);
+        free(choice);
+    }
+    free(pool);
+}
+
+static err_t open_pool(struct worker *worker, void **context)
+{
+    const struct embedder_info *configured;
+    err_t error = embedder_configured(worker_settings(worker), &configured);
+    if (error) return error;
+    struct embedder_pool *pool = xcalloc(1, sizeof *pool);
+    pool->worker = worker;
+    error = open_choices(pool, configured);
+    if (error) {
+        log_error("embedder=%s cannot be opened: %s", configured->name, error_code(error));
+        close_pool(pool);
+        return error;
+    }
+    tell_choices(pool);
+    *context = pool;
+    return OK;
 }
 
 const struct worker_pool embedder_pool = {

@@ -21,12 +21,13 @@ struct job {
     unsigned ended; /* its turn among those that ended; 0: not yet */
     err_t error;
     bool requeued;
+    struct buffer result; /* of job_answer */
 };
 
 struct worker {
     struct event_base *base;
     struct settings settings;
-    char serves[32];
+    char serves[256];
 };
 
 static unsigned ended;
@@ -70,6 +71,12 @@ void job_next(struct job **job, const struct meta *meta)
     *job = NULL;
 }
 
+void job_answer(struct job **job, const struct meta *meta, struct slice result)
+{
+    buffer_append_slice(&(*job)->result, result);
+    job_next(job, meta);
+}
+
 void job_fail(struct job **job, err_t error, bool requeue, const char *message,
               const struct meta *meta)
 {
@@ -104,11 +111,20 @@ struct fixture {
     void *pool;
 };
 
+static const struct settings usual = {
+    .embedder = "hashing",
+    .model_dir = "",
+    .openai_api_key = "",
+    .mistral_api_key = "",
+    .embedding_model = "",
+    .embedding_base_url = "",
+};
+
 static int setup(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
     f->worker.base = event_base_new();
-    f->worker.settings.embedder = "hashing";
+    f->worker.settings = usual;
     ended = 0;
     *state = f;
     return embedder_pool.open(&f->worker, &f->pool) != OK;
@@ -127,6 +143,7 @@ static void job_clean(struct job *job)
 {
     for (size_t i = 0; i < JOB_FRAMES; i++) buffer_free(&job->frames[i]);
     arena_free(&job->arena);
+    buffer_free(&job->result);
 }
 
 static void start_question(struct fixture *f, struct job *job, struct slice text,
@@ -136,6 +153,17 @@ static void start_question(struct fixture *f, struct job *job, struct slice text
     *job = (struct job){.kind = KIND_CHAT};
     record_encode(chat_request_type(), &request, &job->frames[JOB_REQUEST]);
     embedder_pool.start(f->pool, job);
+}
+
+static void start_list(struct fixture *f, struct job *job, size_t count)
+{
+    struct embed_text *texts = xcalloc(count, sizeof *texts);
+    struct embed_request request = {.texts = {texts, count}};
+    for (size_t i = 0; i < count; i++) texts[i].text = SLICE("mill");
+    *job = (struct job){.kind = KIND_EMBED};
+    record_encode(embed_request_type(), &request, &job->frames[JOB_REQUEST]);
+    embedder_pool.start(f->pool, job);
+    free(texts);
 }
 
 /* A batch of `count` long passages. */
@@ -185,13 +213,36 @@ static void a_question_is_embedded_and_goes_on(void **state)
     job_clean(&job);
 }
 
+static void a_clients_texts_are_answered_with_their_vectors(void **state)
+{
+    static const size_t counts[] = {0, 1, 3, 40};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        struct embedding embedding;
+        struct job job;
+        start_list(f, &job, counts[i]);
+        for (size_t turns = 0; !job.ended && turns < 1000; turns++)
+            event_base_loop(f->worker.base, EVLOOP_ONCE);
+        assert_int_equal(
+            record_decode(embedding_type(), buffer_slice(&job.result), &job.arena, &embedding), OK);
+        assert_int_equal(embedding.count, counts[i]);
+        assert_int_equal(embedding.vectors.len, counts[i] * HASHING_DIMENSIONS * sizeof(float));
+        assert_int_equal(job_frame(&job, JOB_EMBEDDING).len, 0);
+        job_clean(&job);
+    }
+}
+
 static void another_embedder_is_left_to_another_worker(void **state)
 {
-    struct job job;
-    start_question(*state, &job, SLICE("mill"), SLICE("model-1"));
-    assert_int_equal(job.error, ERR_EMBEDDER_UNAVAILABLE);
-    assert_true(job.requeued);
-    job_clean(&job);
+    static const char *const names[] = {"abacus-1", "use-multilingual-3",
+                                        "openai/text-embedding-3-small/1536", "openai"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct job job;
+        start_question(*state, &job, SLICE("mill"), slice_of(names[i]));
+        assert_int_equal(job.error, ERR_EMBEDDER_UNAVAILABLE);
+        assert_true(job.requeued);
+        job_clean(&job);
+    }
 }
 
 static void garbage_and_unknown_kinds_fail_for_good(void **state)
@@ -255,9 +306,10 @@ static void an_empty_batch_goes_on_with_no_vectors(void **state)
 
 static void an_unknown_setting_is_refused(void **state)
 {
-    struct worker worker = {.settings.embedder = "abacus"};
+    struct worker worker = {.settings = usual};
     void *pool = NULL;
     (void)state;
+    worker.settings.embedder = "abacus";
     assert_int_equal(embedder_pool.open(&worker, &pool), ERR_BAD_SETTING);
     assert_null(pool);
 }
@@ -266,6 +318,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_question_is_embedded_and_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clients_texts_are_answered_with_their_vectors, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(another_embedder_is_left_to_another_worker, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(garbage_and_unknown_kinds_fail_for_good, setup, teardown),
