@@ -53,14 +53,16 @@
     F(TEXT, provider) \
     F(TEXT, model) \
     F(TEXT, base_url) \
-    F(TEXT, api_key)             /* write-only; sealed at rest */
+    N(TEXT, api_key)             /* write-only; sealed at rest; null or "" removes it */ \
+    F(BOOL, has_api_key)         /* read-only */
 #define AGENT_FIELDS(F, N, R, L) \
     F(U64,  id) \
     F(TEXT, name) \
-    F(TEXT, provider) \
+    F(TEXT, provider)            /* empty: the generators' environment decides */ \
     F(TEXT, model) \
     F(TEXT, base_url) \
-    F(TEXT, api_key)             /* write-only; sealed at rest */ \
+    N(TEXT, api_key)             /* write-only; sealed at rest; null or "" removes it */ \
+    F(BOOL, has_api_key)         /* read-only */ \
     F(TEXT, system_prompt) \
     F(F64,  temperature) \
     N(TEXT, language)            /* null: the question's */ \
