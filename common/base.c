@@ -36,6 +36,13 @@ void *xgrow(void *old, size_t *capacity, size_t need, size_t size)
     return old;
 }
 
+void *xaligned(size_t size)
+{
+    enum { ALIGNMENT = 64 };
+    size_t whole = (MAX(size, 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return memset(checked(aligned_alloc(ALIGNMENT, whole)), 0, whole);
+}
+
 char *xstrdup(const char *text)
 {
     return checked(strdup(text));

@@ -42,6 +42,7 @@ void *xmalloc(size_t size) MUST_USE;
 void *xcalloc(size_t count, size_t size) MUST_USE;
 void *xrealloc(void *old, size_t size) MUST_USE;
 void *xgrow(void *old, size_t *capacity, size_t need, size_t size) MUST_USE;
+void *xaligned(size_t size) MUST_USE; /* zeroed, aligned to 64 bytes: for vectors */
 char *xstrdup(const char *text) MUST_USE;
 char *xstrndup(const char *text, size_t len) MUST_USE; /* adds the NUL */
 

@@ -1,0 +1,342 @@
+/* The texts of a batch lie under each other, a row a token, with GAP rows of zeros before, between
+ * and after them: no window of tokens reaches from one text into the next, and outside a text there
+ * is nothing.
+ *
+ *     pieces ─▶ rows of the table ─┬─▶ branch of 2 ─┐
+ *                                  ├─▶ branch of 3 ─┼─▶ features ─▶ a row a text ─▶ vectors
+ *                                  └─▶ branch of 5 ─┘
+ *
+ * model_run() is that, a step a line. */
+#include "workers/embedder/model.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/text.h"
+#include "workers/embedder/model_tokens.h"
+#include "workers/embedder/row_math.h"
+
+enum {
+    EMPTY_TOKENS = 3, /* a beginning, an unknown piece, an end */
+    GAP = 2,          /* the widest window looks so far to either side */
+    TEXT_BYTES_MAX =
+        8192, /* bytes that are cut into pieces: MODEL_TOKENS_MAX are full long before */
+};
+
+struct model {
+    struct model_weights weights;
+    struct model_tokens *pieces;
+    int32_t empty[EMPTY_TOKENS]; /* the tokens of an empty text */
+    float *panel;                /* matrix_multiply's */
+    float *features;             /* [rows][MODEL_FEATURES] */
+    float *projected;            /* [rows][MODEL_PROJECTED] */
+    float *x, *h, *y;            /* [rows][MODEL_BRANCH] */
+    size_t rows_max;             /* that there is room for */
+    struct head {                /* a row a text */
+        float *sums;             /* [texts][MODEL_FEATURES] */
+        float *mean, *y2, *z;    /* [texts][MODEL_DIMENSIONS] */
+        float *y0, *y1;          /* [texts][MODEL_HIDDEN] */
+        size_t texts_max;
+    } head;
+};
+
+struct batch {
+    const struct model_text *texts;
+    size_t count, rows; /* of all texts and gaps */
+};
+
+/* --- rows --- */
+
+static void free_rows(struct model *model)
+{
+    free(model->features);
+    free(model->projected);
+    free(model->x);
+    free(model->h);
+    free(model->y);
+}
+
+static void free_head(struct head *head)
+{
+    free(head->sums);
+    free(head->mean);
+    free(head->y2);
+    free(head->z);
+    free(head->y0);
+    free(head->y1);
+}
+
+static float *floats(size_t rows, size_t columns)
+{
+    return xaligned(rows * columns * sizeof(float));
+}
+
+static void reserve_rows(struct model *model, size_t rows)
+{
+    if (rows <= model->rows_max) return;
+    free_rows(model);
+    model->features = floats(rows, MODEL_FEATURES);
+    model->projected = floats(rows, MODEL_PROJECTED);
+    model->x = floats(rows, MODEL_BRANCH);
+    model->h = floats(rows, MODEL_BRANCH);
+    model->y = floats(rows, MODEL_BRANCH);
+    model->rows_max = rows;
+}
+
+static void reserve_head(struct head *head, size_t texts)
+{
+    if (texts <= head->texts_max) return;
+    free_head(head);
+    head->sums = floats(texts, MODEL_FEATURES);
+    head->mean = floats(texts, MODEL_DIMENSIONS);
+    head->y2 = floats(texts, MODEL_DIMENSIONS);
+    head->z = floats(texts, MODEL_DIMENSIONS);
+    head->y0 = floats(texts, MODEL_HIDDEN);
+    head->y1 = floats(texts, MODEL_HIDDEN);
+    head->texts_max = texts;
+}
+
+static struct rows branch_rows(const struct batch *batch, float *values)
+{
+    return (struct rows){values, batch->rows, MODEL_BRANCH};
+}
+
+/* Zeros the rows that belong to no text. */
+static void clear_gaps(const struct batch *batch, struct rows rows, size_t columns)
+{
+    float *at = rows.values;
+    for (size_t i = 0; i <= batch->count; i++) {
+        for (size_t gap = 0; gap < GAP; gap++, at += rows.stride)
+            memset(at, 0, columns * sizeof *at);
+        if (i < batch->count) at += batch->texts[i].count * rows.stride;
+    }
+}
+
+/* --- the steps --- */
+
+static void widen_pieces(struct model *model, const struct batch *batch)
+{
+    const struct model_weights *weights = &model->weights;
+    float *row = model->features + GAP * MODEL_FEATURES;
+    for (size_t i = 0; i < batch->count; i++, row += GAP * MODEL_FEATURES)
+        for (size_t t = 0; t < batch->texts[i].count; t++, row += MODEL_FEATURES) {
+            size_t piece = (size_t)batch->texts[i].tokens[t], table = piece % MODEL_TABLES;
+            const uint8_t *bytes = weights->tables[table].values;
+            row_widen(bytes + piece / MODEL_TABLES * MODEL_DIMENSIONS, MODEL_DIMENSIONS,
+                      weights->scale[table], weights->lo[table], row);
+        }
+}
+
+/* projected = layernorm(pieces . proj of each branch + proj_b), normalised over all branches */
+static void project(struct model *model, const struct batch *batch)
+{
+    const struct model_weights *weights = &model->weights;
+    struct rows pieces = {model->features, batch->rows, MODEL_FEATURES};
+    struct rows projected = {model->projected, batch->rows, MODEL_PROJECTED};
+    for (size_t at = 0; at < MODEL_BRANCHES; at++) {
+        const struct model_branch *branch = &weights->branches[at];
+        struct rows out = {projected.values + at * MODEL_BRANCH, batch->rows, MODEL_PROJECTED};
+        matrix_multiply(&branch->proj, pieces, branch->proj_b, MATRIX_SET, out, model->panel);
+    }
+    for (size_t row = 0; row < batch->rows; row++)
+        row_normalise(projected.values + row * projected.stride, MODEL_PROJECTED,
+                      weights->projected_g, weights->projected_b, (float)*weights->eps);
+    clear_gaps(batch, projected, MODEL_PROJECTED);
+}
+
+/* A branch's columns of what was projected, tight, as windows need them. */
+static void take_columns(const struct model *model, size_t at, struct rows x)
+{
+    for (size_t row = 0; row < x.count; row++)
+        memcpy(x.values + row * x.stride,
+               model->projected + row * MODEL_PROJECTED + at * MODEL_BRANCH,
+               MODEL_BRANCH * sizeof(float));
+}
+
+/* out = in + relu(window(in) . weights + bias). A window is rows side by side, which in memory are
+ * one long row: those of the next token overlap it. The first and last GAP rows have none. */
+static void convolve(struct model *model, const struct batch *batch, const struct matrix *weights,
+                     const float *bias, struct rows in, struct rows out)
+{
+    size_t left = (weights->depth / MODEL_BRANCH - 1) / 2; /* 0, 1, 2 tokens before this one */
+    struct rows windows = {in.values + (GAP - left) * in.stride, batch->rows - 2 * GAP, in.stride};
+    struct rows sums = {model->y, windows.count, MODEL_BRANCH};
+    matrix_multiply(weights, windows, bias, MATRIX_SET, sums, model->panel);
+    for (size_t row = 0; row < sums.count; row++)
+        row_add_positive(in.values + (row + GAP) * in.stride, sums.values + row * sums.stride,
+                         MODEL_BRANCH, out.values + (row + GAP) * out.stride);
+    clear_gaps(batch, out, MODEL_BRANCH);
+}
+
+static void run_branch(struct model *model, const struct batch *batch, size_t at)
+{
+    const struct model_branch *branch = &model->weights.branches[at];
+    struct rows x = branch_rows(batch, model->x), h = branch_rows(batch, model->h);
+    struct rows c = {model->features + MODEL_DIMENSIONS + at * MODEL_BRANCH, batch->rows,
+                     MODEL_FEATURES};
+    take_columns(model, at, x);
+    convolve(model, batch, &branch->w1, branch->b1, x, h);
+    convolve(model, batch, &branch->w2, branch->b2, h, c);
+}
+
+/* mean = (sum of features . cnn_W + tokens * cnn_b) / sqrt(tokens) */
+static void pool_tokens(struct model *model, const struct batch *batch)
+{
+    const struct model_weights *weights = &model->weights;
+    struct rows sums = {model->head.sums, batch->count, MODEL_FEATURES};
+    struct rows mean = {model->head.mean, batch->count, MODEL_DIMENSIONS};
+    float *row = model->features + GAP * MODEL_FEATURES;
+    memset(sums.values, 0, sums.count * sums.stride * sizeof(float));
+    for (size_t i = 0; i < batch->count; i++, row += GAP * MODEL_FEATURES)
+        for (size_t t = 0; t < batch->texts[i].count; t++, row += MODEL_FEATURES) {
+            row_normalise(row, MODEL_FEATURES, weights->ln_g, weights->ln_b, (float)*weights->eps);
+            row_add(sums.values + i * sums.stride, row, MODEL_FEATURES);
+        }
+    matrix_multiply(&weights->cnn_W, sums, NULL, MATRIX_SET, mean, model->panel);
+    for (size_t i = 0; i < batch->count; i++) {
+        float tokens = (float)batch->texts[i].count, *values = mean.values + i * mean.stride;
+        for (size_t d = 0; d < MODEL_DIMENSIONS; d++)
+            values[d] = (values[d] + tokens * weights->cnn_b[d]) / sqrtf(tokens);
+    }
+}
+
+/* The last layers; `p` skips where `d` goes through another layer. */
+static void run_head(struct model *model, const struct batch *batch)
+{
+    const struct model_weights *weights = &model->weights;
+    const struct head *head = &model->head;
+    struct rows mean = {head->mean, batch->count, MODEL_DIMENSIONS};
+    struct rows y0 = {head->y0, batch->count, MODEL_HIDDEN};
+    struct rows y1 = {head->y1, batch->count, MODEL_HIDDEN};
+    struct rows y2 = {head->y2, batch->count, MODEL_DIMENSIONS};
+    struct rows z = {head->z, batch->count, MODEL_DIMENSIONS};
+    matrix_multiply(&weights->d0, mean, NULL, MATRIX_SET, y0, model->panel);
+    row_positive(y0.values, y0.count * y0.stride);
+    matrix_multiply(&weights->p1, mean, NULL, MATRIX_SET, y1, model->panel);
+    matrix_multiply(&weights->d1, y0, NULL, MATRIX_ADD, y1, model->panel);
+    row_positive(y1.values, y1.count * y1.stride);
+    matrix_multiply(&weights->d2, y1, NULL, MATRIX_SET, y2, model->panel);
+    row_positive(y2.values, y2.count * y2.stride);
+    matrix_multiply(&weights->p3, y1, NULL, MATRIX_SET, z, model->panel);
+    matrix_multiply(&weights->d3, y2, NULL, MATRIX_ADD, z, model->panel);
+}
+
+static void write_vectors(const struct model *model, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        float *z = model->head.z + i * MODEL_DIMENSIONS;
+        for (size_t d = 0; d < MODEL_DIMENSIONS; d++) z[d] = tanhf(z[d]);
+        float length = sqrtf(fmaxf(row_dot(z, z, MODEL_DIMENSIONS), (float)*model->weights.eps));
+        for (size_t d = 0; d < MODEL_DIMENSIONS; d++) batch->texts[i].vector[d] = z[d] / length;
+    }
+}
+
+void model_run(struct model *model, const struct model_text *texts, size_t count)
+{
+    struct batch batch = {texts, count, GAP};
+    for (size_t i = 0; i < count; i++) batch.rows += texts[i].count + GAP;
+    reserve_rows(model, batch.rows);
+    reserve_head(&model->head, count);
+    clear_gaps(&batch, (struct rows){model->features, batch.rows, MODEL_FEATURES}, MODEL_FEATURES);
+    widen_pieces(model, &batch);
+    project(model, &batch);
+    for (size_t at = 0; at < MODEL_BRANCHES; at++) run_branch(model, &batch, at);
+    pool_tokens(model, &batch);
+    run_head(model, &batch);
+    write_vectors(model, &batch);
+}
+
+/* --- texts --- */
+
+size_t model_cut(const struct model *model, struct slice text, int32_t *tokens)
+{
+    text.len = text_cut(text, TEXT_BYTES_MAX);
+    size_t count = model_tokens_cut(model->pieces, text.ptr ? text.ptr : "", text.len, tokens,
+                                    MODEL_TOKENS_MAX);
+    if (count) return count;
+    memcpy(tokens, model->empty, sizeof model->empty);
+    return EMPTY_TOKENS;
+}
+
+/* --- opening --- */
+
+/* What makes every number that comes out a row of the tables. */
+static bool pieces_fit(const struct model_tokens *pieces, const int32_t *empty, size_t count)
+{
+    if (model_tokens_pieces(pieces) > MODEL_PIECES || count != EMPTY_TOKENS) return false;
+    for (size_t i = 0; i < count; i++)
+        if (empty[i] < 0 || empty[i] >= MODEL_PIECES) return false;
+    return true;
+}
+
+static err_t open_pieces(struct model *model, const char *folder)
+{
+    char path[PATH_MAX], why[256] = "cannot be read";
+    if (snprintf(path, sizeof path, "%s/sp.model", folder) >= (int)sizeof path)
+        return ERR_MODEL_INVALID;
+    model->pieces = model_tokens_new(path, why, sizeof why);
+    if (!model->pieces) {
+        log_error("%s: %s", path, why);
+        return ERR_MODEL_INVALID;
+    }
+    size_t count = model_tokens_cut(model->pieces, "", 0, model->empty, EMPTY_TOKENS);
+    if (pieces_fit(model->pieces, model->empty, count)) return OK;
+    log_error(
+        "%s has %zu pieces; wanted are at most %d, with a beginning, an end and an unknown one",
+        path, model_tokens_pieces(model->pieces), MODEL_PIECES);
+    return ERR_MODEL_INVALID;
+}
+
+/* An array may be another one of the same shape, or damaged within the rules: a text that has
+ * pieces of every table tells. The beginning of its vector, from the model's own program. */
+static const char check_text[] =
+    "The quick brown fox jumps over the lazy dog; el veloz murciélago comía feliz cardillo y kiwi. "
+    "Which port does the server listen on, and how are 1,024 connections configured? "
+    "A manual of cheese, una carpeta de archivos.";
+static const float check_vector[16] = {
+    -0.01948f, -0.03556f, 0.05536f,  0.01586f,  0.03996f,  -0.08095f, 0.02906f,  -0.06085f,
+    0.02668f,  0.02151f,  -0.01672f, -0.00183f, -0.00134f, 0.06056f,  -0.03215f, -0.03062f};
+
+static err_t check(struct model *model, const char *folder)
+{
+    int32_t tokens[MODEL_TOKENS_MAX];
+    float vector[MODEL_DIMENSIONS], worst = 0;
+    struct model_text text = {tokens, model_cut(model, slice_of(check_text), tokens), vector};
+    model_run(model, &text, 1);
+    for (size_t i = 0; i < ARRAY_LEN(check_vector); i++)
+        worst = fmaxf(worst, fabsf(vector[i] - check_vector[i]));
+    if (worst < 0.001f) return OK;
+    log_error("the model in %s computes something else than it should (off by %.4f)", folder,
+              (double)worst);
+    return ERR_MODEL_INVALID;
+}
+
+err_t model_open(const char *folder, struct model **out)
+{
+    struct model *model = xaligned(sizeof *model);
+    model->panel = xaligned(MATRIX_DEPTH_MAX * MATRIX_PANEL * sizeof(float));
+    err_t error = model_weights_open(&model->weights, folder);
+    if (!error) error = open_pieces(model, folder);
+    if (!error) error = check(model, folder);
+    if (error)
+        model_close(&model);
+    else
+        *out = model;
+    return error;
+}
+
+void model_close(struct model **self)
+{
+    struct model *model = *self;
+    if (!model) return;
+    free_rows(model);
+    free_head(&model->head);
+    free(model->panel);
+    if (model->pieces) model_tokens_destroy(&model->pieces);
+    model_weights_close(&model->weights);
+    free(model);
+    *self = NULL;
+}
