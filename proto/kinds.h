@@ -25,6 +25,7 @@ enum pool pool_of_stage(char letter);
     K(CHAT,             "chat",             "ERG",  false,  chat_request,  ready_answer) \
     K(SEARCH,           "search",           "ER",   false,  chat_request,  search_results) \
     K(INDEX,            "index",            "RER",  true,   select,        documents) \
+    K(INDEX_RELEASE,    "index.release",    "R",    true,   release,       released) \
     K(EMBED,            "embed",            "E",    false,  embed_request, embedding) \
     K(HISTORY,          "history",          "R",    false,  select,        history) \
     K(CLAIM_TAKE,       "claim.take",       "R",    true,   claim_request, claimed) \
@@ -40,6 +41,7 @@ enum pool pool_of_stage(char letter);
     K(PORTFOLIO_LIST,   "portfolio.list",   "R",    false,  select,        portfolios) \
     K(PORTFOLIO_CREATE, "portfolio.create", "R",    true,   put_portfolio, portfolio) \
     K(PORTFOLIO_UPDATE, "portfolio.update", "R",    true,   put_portfolio, portfolio) \
+    K(PORTFOLIO_REEMBED, "portfolio.reembed", "R",  true,   put_portfolio, portfolio) \
     K(PORTFOLIO_DELETE, "portfolio.delete", "R",    true,   select,        portfolio) \
     K(DOCUMENT_GET,     "document.get",     "R",    false,  select,        document) \
     K(DOCUMENT_LIST,    "document.list",    "R",    false,  select,        documents) \

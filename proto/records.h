@@ -73,13 +73,21 @@
     N(F64,  semantic_threshold)  /* null: the embedder's own */ \
     L(fallback, fallbacks) \
     F(U64,  version)
+/* Vectors in the making: of the embedder that a portfolio is being rebuilt for, else of its own. */
+#define EMBEDDING_STATE_FIELDS(F, N, R, L) \
+    F(TEXT, embedder) \
+    F(U64,  done)                /* chunks that do not wait for their vector */ \
+    F(U64,  total) \
+    N(TEXT, error)               /* code of an embedder that fails */ \
+    N(TEXT, retry_at)            /* RFC 3339: when it is asked again */
 #define PORTFOLIO_FIELDS(F, N, R, L) \
     F(U64,  id) \
     F(TEXT, name) \
     F(U64,  version)             /* rises with every change of content */ \
     F(U64,  documents) \
     F(U64,  chunks) \
-    F(TEXT, embedder)            /* the name of what makes its vectors */
+    F(TEXT, embedder)            /* the name of what made the vectors that answer */ \
+    R(embedding_state, embedding)
 #define DOCUMENT_FIELDS(F, N, R, L) \
     F(U64,  id) \
     F(U64,  portfolio_id) \
@@ -166,6 +174,14 @@
     F(TEXT, embedder) \
     L(index_chunk, chunks)
 
+/* A batch of the kind `index` that came to nothing is given back. */
+#define RELEASE_FIELDS(F, N, R, L) \
+    F(TEXT, error)               /* the code */ \
+    F(BYTES, lease)              /* the [request] that its first stage made */
+#define RELEASED_FIELDS(F, N, R, L) \
+    F(TEXT, embedder)            /* that has failed; empty: nobody wants its vectors any more */ \
+    F(U64,  retry_ms)            /* nothing is leased for it until then; 0: the texts are to blame */
+
 /* [request] of the kind `embed`: texts of a client, by the embedder that the pool uses by default. */
 #define EMBED_TEXT_FIELDS(F, N, R, L)    F(TEXT, text)
 #define EMBED_REQUEST_FIELDS(F, N, R, L) F(TEXT, tenant) F(TEXT, embedder) L(embed_text, texts)
@@ -237,11 +253,12 @@
 
 #define RECORD_LIST(X) \
     X(version_of, VERSION_OF) X(stream_at, STREAM_AT) X(count_of, COUNT_OF) X(citation, CITATION) X(usage, USAGE) \
-    X(meta, META) X(fallback, FALLBACK) X(agent, AGENT) X(portfolio, PORTFOLIO) \
+    X(meta, META) X(fallback, FALLBACK) X(agent, AGENT) \
+    X(embedding_state, EMBEDDING_STATE) X(portfolio, PORTFOLIO) \
     X(document, DOCUMENT) X(scores, SCORES) X(passage, PASSAGE) X(chat_message, CHAT_MESSAGE) \
     X(conversation, CONVERSATION) X(chat_request, CHAT_REQUEST) X(history, HISTORY) \
     X(embedding, EMBEDDING) X(context, CONTEXT) X(index_chunk, INDEX_CHUNK) \
-    X(index_request, INDEX_REQUEST) X(select, SELECT) X(put_agent, PUT_AGENT) \
+    X(index_request, INDEX_REQUEST) X(release, RELEASE) X(released, RELEASED) X(select, SELECT) X(put_agent, PUT_AGENT) \
     X(put_portfolio, PUT_PORTFOLIO) X(put_documents, PUT_DOCUMENTS) X(agents, AGENTS) \
     X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
     X(turn, TURN) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \

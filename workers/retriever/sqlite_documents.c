@@ -86,8 +86,8 @@ err_t chunks_delete(struct work *work, uint64_t first, uint64_t count)
 {
     static const char *const statements[] = {
         "DELETE FROM chunks WHERE id BETWEEN ? AND ?",
-        "DELETE FROM vectors WHERE chunk_id BETWEEN ? AND ?",
-        "DELETE FROM unindexed WHERE chunk_id BETWEEN ? AND ?",
+        "DELETE FROM vectors WHERE slot BETWEEN 2 * ? AND 2 * ? + 1",
+        "DELETE FROM unindexed WHERE slot BETWEEN 2 * ? AND 2 * ? + 1",
     };
     err_t error = OK;
     if (!count) return OK;
@@ -138,8 +138,9 @@ err_t document_delete(struct work *work, const void *request, void *result)
     if (!error) error = db_run(work->db, "DELETE FROM documents WHERE id = ?", "i", row.id);
     if (!error) error = db_run(work->db, "DELETE FROM contents WHERE document_id = ?", "i", row.id);
     if (!error) error = portfolio_bump(work, row.portfolio_id, -1, -(int64_t)row.chunks);
+    if (!error) error = document_log(work, &row);
     document->version++;
-    return error ? error : document_log(work, &row);
+    return error ? error : rebuild_settle(work, row.portfolio_id);
 }
 
 /* --- the rows of one that is being stored --- */
@@ -176,7 +177,8 @@ static err_t chunk_insert(struct work *work, uint64_t document_id, size_t positi
                   chunk->text);
 }
 
-/* Ids follow one another: nobody else writes inside this transaction. */
+/* Ids follow one another: nobody else writes inside this transaction. While the portfolio is being
+ * rebuilt its new chunks wait for both embedders. */
 err_t chunks_insert(struct work *work, struct document_row *row, const struct ready_document *ready)
 {
     err_t error = OK;
@@ -187,8 +189,11 @@ err_t chunks_insert(struct work *work, struct document_row *row, const struct re
     row->chunks = ready->count;
     if (error) return error;
     return db_run(work->db,
-                  "INSERT INTO unindexed (chunk_id, portfolio_id, document_id)"
-                  " SELECT id, ?, document_id FROM chunks WHERE id BETWEEN ? AND ?",
+                  "INSERT INTO unindexed (slot, portfolio_id, side, document_id)"
+                  " SELECT 2 * c.id + s.side, p.id, s.side, c.document_id FROM portfolios p"
+                  " JOIN (SELECT 0 AS side UNION ALL SELECT 1) s"
+                  " ON s.side = p.side OR p.next_embedder <> ''"
+                  " JOIN chunks c WHERE p.id = ? AND c.id BETWEEN ? AND ?",
                   "iii", row->portfolio_id, row->first_chunk, row->first_chunk + row->chunks - 1);
 }
 

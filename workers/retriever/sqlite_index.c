@@ -1,13 +1,15 @@
 /* Vectors that follow a stored document: lease a batch of chunks that wait, store what came back.
  *
  *     waiting ──lease──▶ leased ──store──▶ has its vector
- *        ▲                 │ expired
- *        └─────────────────┘    each time the batch it goes in is smaller; after LEASES_MAX the
- *                               chunk is alone to blame, and its document `failed`
+ *        ▲                 ├── released: the embedder failed, the lease does not count
+ *        └─────────────────┴── released or expired: it does. Each time the batch it goes in is
+ *                              smaller; after LEASES_MAX the chunk is alone to blame, and its
+ *                              document `failed`
  *
- * Storing looks at chunk id and content hash, not at the lease: a late vector of the same text is
- * as good. Vectors are kept as int8 with a scale each: a quarter of float32's bytes to write and to
- * load, and the index in memory holds just that. */
+ * A batch is of one embedder: of the one that answers first, then of the one that the portfolio is
+ * being rebuilt for (sqlite_embedders.c). Storing looks at chunk id and content hash, not at the
+ * lease: a late vector of the same text is as good. Vectors are kept as int8 with a scale each: a
+ * quarter of float32's bytes to write and to load, and the index in memory holds just that. */
 #include <math.h>
 
 #include "common/clock.h"
@@ -25,34 +27,21 @@ static const size_t batch_max[LEASES_MAX] = {BATCH_MAX, BATCH_MAX, 8, 1, 1};
 
 struct waiting {
     uint64_t chunk_id, document_id, leases, bytes;
-    struct slice hash;
+    struct slice hash, error;
 };
 
 /* --- leasing --- */
 
-static err_t portfolio_of(struct work *work, uint64_t id, struct index_request *request)
-{
-    struct rows rows =
-        db_select(work->db, "SELECT tenant, embedder FROM portfolios WHERE id = ?", "i", id);
-    bool found = rows_next(&rows);
-    if (found) {
-        request->portfolio_id = id;
-        request->tenant = rows_copy(&rows, 0, &work->arena);
-        request->embedder = rows_copy(&rows, 1, &work->arena);
-    }
-    return rows_end(&rows);
-}
-
-static err_t read_waiting(struct work *work, uint64_t portfolio_id, struct waiting *waiting,
-                          size_t *count)
+static err_t read_waiting(struct work *work, uint64_t portfolio_id, uint64_t side,
+                          struct waiting *waiting, size_t *count)
 {
     struct rows rows =
         db_select(work->db,
-                  "SELECT u.chunk_id, u.document_id, u.leases, length(CAST(c.text AS BLOB)), "
-                  "c.hash FROM unindexed u"
-                  " JOIN chunks c ON c.id = u.chunk_id WHERE u.portfolio_id = ? AND u.expires <= ?"
-                  " ORDER BY u.expires, u.chunk_id LIMIT ?",
-                  "iii", portfolio_id, (uint64_t)clock_wall_ms(), (uint64_t)BATCH_MAX);
+                  "SELECT c.id, u.document_id, u.leases, length(CAST(c.text AS BLOB)), c.hash,"
+                  " u.error FROM unindexed u JOIN chunks c ON c.id = u.slot / 2"
+                  " WHERE u.portfolio_id = ? AND u.side = ? AND u.expires <= ?"
+                  " ORDER BY u.expires, u.slot LIMIT ?",
+                  "iiii", portfolio_id, side, (uint64_t)clock_wall_ms(), (uint64_t)BATCH_MAX);
     for (*count = 0; *count < BATCH_MAX && rows_next(&rows); ++*count)
         waiting[*count] = (struct waiting){
             .chunk_id = rows_u64(&rows, 0),
@@ -60,32 +49,54 @@ static err_t read_waiting(struct work *work, uint64_t portfolio_id, struct waiti
             .leases = rows_u64(&rows, 2),
             .bytes = rows_u64(&rows, 3),
             .hash = arena_slice(&work->arena, rows_blob(&rows, 4)),
+            .error = rows_copy(&rows, 5, &work->arena),
         };
     return rows_end(&rows);
 }
 
-static err_t document_fail(struct work *work, uint64_t id)
+static err_t document_fail(struct work *work, const struct waiting *waiting, uint64_t side)
 {
+    struct slice code = waiting->error;
+    if (!code.len) code = slice_of(error_code(ERR_EMBEDDER_UNAVAILABLE));
     err_t error = db_run(work->db, "UPDATE documents SET status = 'failed', error = ? WHERE id = ?",
-                         "si", error_code(ERR_EMBEDDER_UNAVAILABLE), id);
+                         "ti", code, waiting->document_id);
     if (error) return error;
-    return db_run(work->db, "DELETE FROM unindexed WHERE document_id = ?", "i", id);
+    return db_run(work->db, "DELETE FROM unindexed WHERE document_id = ? AND side = ?", "ii",
+                  waiting->document_id, side);
 }
 
 /* The waiting chunks, once the hopeless ones are out of the way. */
-static err_t find_waiting(struct work *work, uint64_t portfolio_id, struct waiting *waiting,
-                          size_t *count)
+static err_t find_waiting(struct work *work, uint64_t portfolio_id, uint64_t side,
+                          struct waiting *waiting, size_t *count)
 {
     bool again = true;
     err_t error = OK;
     while (!error && again) {
         again = false;
-        error = read_waiting(work, portfolio_id, waiting, count);
+        error = read_waiting(work, portfolio_id, side, waiting, count);
         for (size_t i = 0; !error && i < *count; i++)
             if (waiting[i].leases >= LEASES_MAX) {
-                error = document_fail(work, waiting[i].document_id);
+                error = document_fail(work, &waiting[i], side);
                 again = true;
             }
+    }
+    return error;
+}
+
+/* The side that has something to lease now; SIDES if none has. */
+static err_t choose_side(struct work *work, const struct embedders *embedders,
+                         struct waiting *waiting, size_t *count, uint64_t *chosen)
+{
+    const uint64_t order[SIDES] = {embedders->side, !embedders->side};
+    err_t error = OK;
+    *chosen = SIDES;
+    *count = 0;
+    for (size_t i = 0; !error && !*count && i < SIDES; i++) {
+        bool holds = !embedders->names[order[i]].len;
+        if (!holds) error = trouble_holds(work, embedders->portfolio_id, order[i], &holds);
+        if (error || holds) continue;
+        error = find_waiting(work, embedders->portfolio_id, order[i], waiting, count);
+        if (*count) *chosen = order[i];
     }
     return error;
 }
@@ -102,30 +113,41 @@ static size_t batch_size(const struct waiting *waiting, size_t count)
     return n;
 }
 
-static err_t lease(struct work *work, const struct waiting *waiting, struct index_chunk *chunk)
+static err_t lease(struct work *work, const struct waiting *waiting, uint64_t side,
+                   struct index_chunk *chunk)
 {
     *chunk = (struct index_chunk){.chunk_id = waiting->chunk_id, .hash = waiting->hash};
-    return db_run(work->db,
-                  "UPDATE unindexed SET leases = leases + 1, expires = ? WHERE chunk_id = ?", "ii",
-                  (uint64_t)clock_wall_ms() + LEASE_MS, waiting->chunk_id);
+    return db_run(work->db, "UPDATE unindexed SET leases = leases + 1, expires = ? WHERE slot = ?",
+                  "ii", (uint64_t)clock_wall_ms() + LEASE_MS, slot_of(waiting->chunk_id, side));
+}
+
+static err_t lease_batch(struct work *work, const struct embedders *embedders, uint64_t side,
+                         const struct waiting *waiting, size_t count, struct index_request *leased)
+{
+    struct index_chunk *chunks = arena_alloc(&work->arena, count * sizeof(*chunks));
+    err_t error = OK;
+    for (size_t i = 0; !error && i < count; i++) error = lease(work, &waiting[i], side, &chunks[i]);
+    *leased = (struct index_request){.tenant = embedders->tenant,
+                                     .portfolio_id = embedders->portfolio_id,
+                                     .embedder = embedders->names[side],
+                                     .chunks = {chunks, count}};
+    return error;
 }
 
 err_t index_lease(struct work *work, const void *request, void *result)
 {
     const struct select *select = request;
-    struct index_request *leased = result;
+    struct embedders embedders;
     struct waiting waiting[BATCH_MAX];
     size_t waits = 0;
-    uint64_t portfolio_id = select->portfolio_id ? select->portfolio_id : select->id;
-    err_t error = portfolio_of(work, portfolio_id, leased);
-    if (error || !leased->portfolio_id) return error;
-    if ((error = find_waiting(work, portfolio_id, waiting, &waits))) return error;
+    uint64_t side, portfolio_id = select->portfolio_id ? select->portfolio_id : select->id;
+    err_t error = embedders_read(work, portfolio_id, &embedders);
+    if (error || !embedders.portfolio_id) return error;
+    error = choose_side(work, &embedders, waiting, &waits, &side);
+    if (error || !waits) return error ? error : rebuild_settle(work, portfolio_id);
     size_t count = batch_size(waiting, waits);
-    struct index_chunk *chunks = arena_alloc(&work->arena, count * sizeof(*chunks));
-    for (size_t i = 0; !error && i < count; i++) error = lease(work, &waiting[i], &chunks[i]);
-    leased->chunks = (struct list){chunks, count};
     if (count < waits || waits == BATCH_MAX) work->call->pending = portfolio_id;
-    return error;
+    return lease_batch(work, &embedders, side, waiting, count, result);
 }
 
 /* The texts of what was leased; one that has gone meanwhile keeps its place, empty. */
@@ -195,32 +217,34 @@ static struct slice quantise(struct work *work, const char *vector, size_t dimen
 }
 
 /* *document_id is 0 where nobody waits for this vector any more. */
-static err_t vector_store(struct work *work, const struct index_chunk *chunk, const char *vector,
-                          size_t dimensions, uint64_t *document_id)
+static err_t vector_store(struct work *work, const struct index_chunk *chunk, uint64_t side,
+                          const char *vector, size_t dimensions, uint64_t *document_id)
 {
+    uint64_t slot = slot_of(chunk->chunk_id, side);
     struct rows rows = db_select(work->db,
-                                 "DELETE FROM unindexed WHERE chunk_id = ?1 AND EXISTS"
-                                 " (SELECT 1 FROM chunks WHERE id = ?1 AND hash = ?2)"
+                                 "DELETE FROM unindexed WHERE slot = ? AND EXISTS"
+                                 " (SELECT 1 FROM chunks WHERE id = ? AND hash = ?)"
                                  " RETURNING document_id",
-                                 "ib", chunk->chunk_id, chunk->hash);
+                                 "iib", slot, chunk->chunk_id, chunk->hash);
     *document_id = 0;
     while (rows_next(&rows)) *document_id = rows_u64(&rows, 0);
     err_t error = rows_end(&rows);
     if (error || !*document_id) return error;
-    return db_run(work->db, "INSERT OR REPLACE INTO vectors (chunk_id, vector) VALUES (?, ?)", "ib",
-                  chunk->chunk_id, quantise(work, vector, dimensions));
+    return db_run(work->db, "INSERT OR REPLACE INTO vectors (slot, vector) VALUES (?, ?)", "ib",
+                  slot, quantise(work, vector, dimensions));
 }
 
 /* Adds the document to the list of those that are `stored` now, if it is. */
-static err_t document_complete(struct work *work, uint64_t id, struct documents *result)
+static err_t document_complete(struct work *work, uint64_t id, uint64_t side,
+                               struct documents *result)
 {
     struct document *data = result->data.items;
     struct rows rows = db_select(
         work->db,
         "UPDATE documents SET status = 'stored', error = '' WHERE id = ?1 AND status = 'indexing'"
-        " AND NOT EXISTS (SELECT 1 FROM unindexed WHERE document_id = ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM unindexed WHERE document_id = ?1 AND side = ?2)"
         " RETURNING portfolio_id, version, title, source, chunks, bytes",
-        "i", id);
+        "ii", id, side);
     while (rows_next(&rows))
         data[result->data.count++] = (struct document){
             .id = id,
@@ -266,43 +290,105 @@ static err_t announce(struct work *work, uint64_t portfolio_id, const struct sto
 static err_t still_waiting(struct work *work, uint64_t portfolio_id)
 {
     struct rows rows = db_select(
-        work->db, "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND expires <= ? LIMIT 1", "ii",
-        portfolio_id, (uint64_t)clock_wall_ms());
+        work->db,
+        "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND side IN (0, 1) AND expires <= ? LIMIT 1",
+        "ii", portfolio_id, (uint64_t)clock_wall_ms());
     if (rows_next(&rows)) work->call->pending = portfolio_id;
     return rows_end(&rows);
 }
 
-static err_t store_vectors(struct work *work, const struct index_request *leased,
-                           const struct embedding *embedding, struct documents *result)
+static err_t store_vectors(struct work *work, const struct index_request *leased, uint64_t side,
+                           const struct embedding *embedding, struct stored *stored)
 {
     const struct index_chunk *chunks = leased->chunks.items;
     size_t stride = embedding->dimensions * sizeof(float);
-    struct stored stored = {.runs = 0};
     uint64_t document_id;
     err_t error = OK;
     for (size_t i = 0; !error && i < leased->chunks.count; i++) {
-        error = vector_store(work, &chunks[i], embedding->vectors.ptr + i * stride,
+        error = vector_store(work, &chunks[i], side, embedding->vectors.ptr + i * stride,
                              embedding->dimensions, &document_id);
-        if (!error && document_id) note_stored(&stored, chunks[i].chunk_id, document_id);
+        if (!error && document_id) note_stored(stored, chunks[i].chunk_id, document_id);
     }
+    return error;
+}
+
+/* Vectors that answer from now on: their documents may be complete, and searches see them. */
+static err_t show_vectors(struct work *work, uint64_t portfolio_id, uint64_t side,
+                          const struct stored *stored, struct documents *result)
+{
+    err_t error = OK;
     result->data.items = arena_alloc(&work->arena, BATCH_MAX * sizeof(struct document));
-    for (size_t i = 0; !error && i < stored.document_count; i++)
-        error = document_complete(work, stored.documents[i], result);
-    return error ? error : announce(work, leased->portfolio_id, &stored);
+    for (size_t i = 0; !error && i < stored->document_count; i++)
+        error = document_complete(work, stored->documents[i], side, result);
+    return error ? error : announce(work, portfolio_id, stored);
 }
 
 /* Vectors of an embedder that the portfolio no longer has are dropped without a word. */
+static err_t store_batch(struct work *work, const struct embedders *embedders,
+                         const struct index_request *leased, const struct embedding *embedding,
+                         struct documents *result)
+{
+    uint64_t id = leased->portfolio_id, side = embedders_side(embedders, embedding->embedder);
+    struct stored stored = {.runs = 0};
+    if (side == SIDES) return OK;
+    err_t error = store_vectors(work, leased, side, embedding, &stored);
+    if (!error) error = trouble_clear(work, id, side);
+    if (!error && side == embedders->side) error = show_vectors(work, id, side, &stored, result);
+    return error ? error : rebuild_settle(work, id);
+}
+
 err_t index_store(struct work *work, const void *request, void *result)
 {
     const struct index_request *leased = request;
-    struct index_request now = {0};
+    struct embedders embedders;
     struct embedding embedding;
     err_t error = record_decode(embedding_type(), work->call->embedding, &work->arena, &embedding);
-    if (!error) error = portfolio_of(work, leased->portfolio_id, &now);
-    if (error || !now.portfolio_id) return error;
+    if (!error) error = embedders_read(work, leased->portfolio_id, &embedders);
+    if (error || !embedders.portfolio_id) return error;
     if (leased->chunks.count > BATCH_MAX) return ERR_BAD_FRAME;
     if (!embedding_fits(&embedding, leased->chunks.count)) return ERR_EMBEDDING_INVALID;
-    if (slice_equal(embedding.embedder, now.embedder))
-        error = store_vectors(work, leased, &embedding, result);
+    error = store_batch(work, &embedders, leased, &embedding, result);
     return error ? error : still_waiting(work, leased->portfolio_id);
+}
+
+/* --- releasing --- */
+
+/* Errors that the texts of a batch may have brought about. All others are the embedder's own: it is
+ * away, overloaded, or refuses everybody. */
+static bool texts_may_be_at_fault(err_t error)
+{
+    static const err_t faults[] = {ERR_EMBEDDING_INVALID, ERR_PROVIDER_REFUSED, ERR_WORKER_DIED,
+                                   ERR_FRAME_TOO_LARGE,   ERR_BAD_FRAME,        ERR_INTERNAL};
+    size_t i = 0;
+    while (i < ARRAY_LEN(faults) && faults[i] != error) i++;
+    return i < ARRAY_LEN(faults);
+}
+
+static err_t release_chunk(struct work *work, uint64_t slot, bool counts, struct slice code)
+{
+    return db_run(work->db,
+                  "UPDATE unindexed SET expires = 0, leases = max(leases - ?, 0),"
+                  " error = ? WHERE slot = ?",
+                  "iti", (uint64_t)!counts, code, slot);
+}
+
+err_t index_release(struct work *work, const void *request, void *result)
+{
+    const struct release *release = request;
+    struct released *released = result;
+    struct index_request leased;
+    struct embedders embedders;
+    bool counts = texts_may_be_at_fault(error_from_code(release->error));
+    err_t error = record_decode(index_request_type(), release->lease, &work->arena, &leased);
+    if (!error) error = embedders_read(work, leased.portfolio_id, &embedders);
+    if (error) return error;
+    uint64_t side = embedders_side(&embedders, leased.embedder);
+    if (side == SIDES) return OK;
+    const struct index_chunk *chunks = leased.chunks.items;
+    for (size_t i = 0; !error && i < leased.chunks.count; i++)
+        error = release_chunk(work, slot_of(chunks[i].chunk_id, side), counts, release->error);
+    released->embedder = leased.embedder;
+    if (error) return error;
+    if (counts) return still_waiting(work, leased.portfolio_id);
+    return trouble_note(work, leased.portfolio_id, side, release->error, &released->retry_ms);
 }

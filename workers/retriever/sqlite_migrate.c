@@ -54,7 +54,8 @@ err_t sqlite_migrate(struct db *db, unsigned *from, unsigned *to)
                   newest());
         return ERR_STORE_SCHEMA;
     }
-    for (const struct migration *m = migrations_sqlite + *from; m->version; m++) {
+    for (const struct migration *m = migrations_sqlite; m->version; m++) {
+        if (m->version <= *from) continue;
         if ((error = apply(db, m))) return error;
         *to = m->version;
     }

@@ -1,7 +1,30 @@
 #include "workers/retriever/objects.h"
 #include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/timestamp.h"
 
-#define PORTFOLIO_COLUMNS "id, version, name, embedder, documents, chunks"
+/* The side whose vectors are being made: the next embedder's, else that of the one that answers. */
+#define MADE_SIDE "(p.side + (p.next_embedder <> '')) % 2"
+#define PORTFOLIO_COLUMNS                                                                         \
+    "p.id, p.version, p.name, p.embedder, p.documents, p.chunks, p.next_embedder,"                \
+    " (SELECT count(*) FROM unindexed u WHERE u.portfolio_id = p.id AND u.side = " MADE_SIDE ")," \
+    " t.error, t.retry_at"
+#define PORTFOLIO_TABLES                                                         \
+    " FROM portfolios p LEFT JOIN embedding_troubles t ON t.portfolio_id = p.id" \
+    " AND t.side = " MADE_SIDE
+
+/* How far the vectors are that are being made, or that were made. */
+static void read_progress(struct work *work, const struct rows *rows, struct portfolio *portfolio)
+{
+    struct slice next = rows_copy(rows, 6, &work->arena);
+    uint64_t waiting = rows_u64(rows, 7), retry_at = rows_u64(rows, 9);
+    portfolio->embedding = (struct embedding_state){
+        .embedder = next.len ? next : portfolio->embedder,
+        .done = portfolio->chunks - MIN(waiting, portfolio->chunks),
+        .total = portfolio->chunks,
+        .error = rows_copy(rows, 8, &work->arena),
+    };
+    if (retry_at) portfolio->embedding.retry_at = timestamp_text(&work->arena, retry_at);
+}
 
 static void read_portfolio(struct work *work, const struct rows *rows, struct portfolio *portfolio)
 {
@@ -13,14 +36,15 @@ static void read_portfolio(struct work *work, const struct rows *rows, struct po
         .documents = rows_u64(rows, 4),
         .chunks = rows_u64(rows, 5),
     };
+    read_progress(work, rows, portfolio);
 }
 
 static err_t portfolio_find(struct work *work, struct slice tenant, uint64_t id,
                             struct portfolio *portfolio)
 {
     struct rows rows = db_select(
-        work->db, "SELECT " PORTFOLIO_COLUMNS " FROM portfolios WHERE id = ? AND tenant = ?", "it",
-        id, tenant_of(tenant));
+        work->db, "SELECT " PORTFOLIO_COLUMNS PORTFOLIO_TABLES " WHERE p.id = ? AND p.tenant = ?",
+        "it", id, tenant_of(tenant));
     bool found = rows_next(&rows);
     if (found) read_portfolio(work, &rows, portfolio);
     err_t error = rows_end(&rows);
@@ -67,8 +91,8 @@ err_t portfolio_list(struct work *work, const void *request, void *result)
     uint64_t limit = page_limit(select->limit);
     struct portfolio *data = arena_alloc(&work->arena, (limit + 1) * sizeof(*data));
     struct rows rows = db_select(work->db,
-                                 "SELECT " PORTFOLIO_COLUMNS " FROM portfolios"
-                                 " WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+                                 "SELECT " PORTFOLIO_COLUMNS PORTFOLIO_TABLES
+                                 " WHERE p.tenant = ? AND p.id > ? ORDER BY p.id LIMIT ?",
                                  "tii", tenant_of(select->tenant), select->after, limit + 1);
     size_t count = 0;
     while (rows_next(&rows)) read_portfolio(work, &rows, &data[count++]);
@@ -89,32 +113,9 @@ err_t portfolio_create(struct work *work, const void *request, void *result)
                        "ttt", tenant_of(put->tenant), portfolio->name, portfolio->embedder);
     if (error) return error;
     portfolio->id = db_last_id(work->db);
+    portfolio->embedding.embedder = portfolio->embedder;
     work->call->portfolio_version = portfolio->version;
     return change_log(work, "portfolio", portfolio->id, portfolio->version, 0, 0);
-}
-
-/* Another embedder: every vector goes, every chunk waits for a new one. */
-static err_t embed_again(struct work *work, uint64_t id)
-{
-    err_t error = db_run(work->db,
-                         "DELETE FROM vectors WHERE chunk_id IN (SELECT c.id FROM documents d"
-                         " JOIN chunks c ON c.id BETWEEN d.first_chunk AND d.first_chunk +"
-                         " d.chunks - 1 WHERE d.portfolio_id = ?)",
-                         "i", id);
-    if (!error)
-        error = db_run(work->db,
-                       "INSERT OR REPLACE INTO unindexed (chunk_id, portfolio_id, document_id)"
-                       " SELECT c.id, d.portfolio_id, d.id FROM documents d JOIN chunks c"
-                       " ON c.id BETWEEN d.first_chunk AND d.first_chunk + d.chunks - 1"
-                       " WHERE d.portfolio_id = ?",
-                       "i", id);
-    if (!error)
-        error = db_run(work->db,
-                       "UPDATE documents SET status = 'indexing', error = ''"
-                       " WHERE portfolio_id = ?",
-                       "i", id);
-    work->call->pending = id;
-    return error;
 }
 
 err_t portfolio_update(struct work *work, const void *request, void *result)
@@ -125,20 +126,28 @@ err_t portfolio_update(struct work *work, const void *request, void *result)
     if (error) return error;
     was = *portfolio;
     record_merge(portfolio_type(), portfolio, &put->portfolio);
-    *portfolio = (struct portfolio){.id = was.id,
-                                    .version = was.version + 1,
-                                    .name = portfolio->name,
-                                    .embedder = portfolio->embedder,
-                                    .documents = was.documents,
-                                    .chunks = was.chunks};
     error = portfolio_normalise(portfolio, work->options->embedder, &work->call->message);
     if (!error)
-        error = db_run(work->db, "UPDATE portfolios SET name = ?, embedder = ? WHERE id = ?", "tti",
-                       portfolio->name, portfolio->embedder, portfolio->id);
+        error = db_run(work->db, "UPDATE portfolios SET name = ? WHERE id = ?", "ti",
+                       portfolio->name, was.id);
+    if (!error) error = portfolio_bump(work, was.id, 0, 0);
+    if (!error) error = change_log(work, "portfolio", was.id, work->call->portfolio_version, 0, 0);
     if (!error && !slice_equal(was.embedder, portfolio->embedder))
-        error = embed_again(work, portfolio->id);
-    if (!error) error = portfolio_bump(work, portfolio->id, 0, 0);
-    return error ? error : change_log(work, "portfolio", portfolio->id, portfolio->version, 0, 0);
+        error = rebuild_want(work, was.id, portfolio->embedder);
+    return error ? error : portfolio_find(work, put->tenant, was.id, portfolio);
+}
+
+/* Vectors of the embedder that is named, or of the one that new portfolios get. */
+err_t portfolio_reembed(struct work *work, const void *request, void *result)
+{
+    const struct put_portfolio *put = request;
+    struct portfolio *portfolio = result;
+    err_t error = portfolio_find(work, put->tenant, put->id, portfolio);
+    if (error) return error;
+    portfolio->embedder = put->portfolio.embedder;
+    error = portfolio_normalise(portfolio, work->options->embedder, &work->call->message);
+    if (!error) error = rebuild_want(work, put->id, portfolio->embedder);
+    return error ? error : portfolio_find(work, put->tenant, put->id, portfolio);
 }
 
 /* Agents that used a portfolio go on without one. */
@@ -164,6 +173,7 @@ err_t portfolio_delete(struct work *work, const void *request, void *result)
     err_t error = portfolio_find(work, select->tenant, id, portfolio);
     if (!error) error = db_run(work->db, "DELETE FROM portfolios WHERE id = ?", "i", id);
     if (!error) error = db_run(work->db, "INSERT INTO deleted_portfolios (id) VALUES (?)", "i", id);
+    for (uint64_t side = 0; !error && side < SIDES; side++) error = trouble_clear(work, id, side);
     if (!error) error = agents_release(work, id);
     portfolio->version++;
     work->call->portfolio_version = portfolio->version;

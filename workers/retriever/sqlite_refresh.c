@@ -26,7 +26,7 @@ struct loader {
     struct db db;
     struct event *turn;
     struct store_refresh *refresh; /* NULL: idle */
-    uint64_t version;              /* of the snapshot */
+    uint64_t version, side;        /* of the snapshot; of the embedder that answers */
     bool whole;
     struct range *ranges; /* what changed; without `whole` */
     size_t count, capacity, at;
@@ -82,17 +82,17 @@ static struct rows select_whole(struct loader *loader)
     return db_select(&loader->db,
                      CHUNK_COLUMNS " FROM documents d JOIN chunks c ON c.id BETWEEN d.first_chunk"
                                    " AND d.first_chunk + d.chunks - 1"
-                                   " LEFT JOIN vectors v ON v.chunk_id = c.id"
+                                   " LEFT JOIN vectors v ON v.slot = 2 * c.id + ?"
                                    " WHERE d.portfolio_id = ? ORDER BY d.id, c.id",
-                     "i", loader->refresh->portfolio_id);
+                     "ii", loader->side, loader->refresh->portfolio_id);
 }
 
 static struct rows select_range(struct loader *loader, const struct range *range)
 {
     return db_select(&loader->db,
-                     CHUNK_COLUMNS " FROM chunks c LEFT JOIN vectors v ON v.chunk_id = c.id"
+                     CHUNK_COLUMNS " FROM chunks c LEFT JOIN vectors v ON v.slot = 2 * c.id + ?"
                                    " WHERE c.id BETWEEN ? AND ? ORDER BY c.id",
-                     "ii", range->first, range->last);
+                     "iii", loader->side, range->first, range->last);
 }
 
 /* Ids below `id` that the range names and the store no longer has. */
@@ -178,18 +178,25 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 
 /* --- what to read --- */
 
-static err_t read_portfolio(struct db *db, const struct store_refresh *refresh, uint64_t *version,
-                            const struct embedder_info **embedder, bool *same_embedder)
+/* What the store says of a portfolio itself. */
+struct head {
+    uint64_t version, side;
+    const struct embedder_info *embedder; /* the one that answers */
+    bool same_embedder;                   /* as in memory */
+};
+
+static err_t read_portfolio(struct db *db, const struct store_refresh *refresh, struct head *head)
 {
     struct rows rows =
-        db_select(db, "SELECT version, embedder FROM portfolios WHERE id = ? AND tenant = ?", "it",
-                  refresh->portfolio_id, tenant_of(refresh->tenant));
+        db_select(db, "SELECT version, embedder, side FROM portfolios WHERE id = ? AND tenant = ?",
+                  "it", refresh->portfolio_id, tenant_of(refresh->tenant));
     bool found = rows_next(&rows);
     if (found) {
         struct slice name = rows_text(&rows, 1);
-        *version = rows_u64(&rows, 0);
-        *embedder = embedder_find(name);
-        *same_embedder = slice_equal(name, refresh->embedder);
+        head->version = rows_u64(&rows, 0);
+        head->embedder = embedder_find(name);
+        head->same_embedder = slice_equal(name, refresh->embedder);
+        head->side = rows_u64(&rows, 2);
     }
     err_t error = rows_end(&rows);
     return error ? error : found ? OK : ERR_PORTFOLIO_NOT_FOUND;
@@ -237,19 +244,20 @@ static void use_embedder(struct loader *loader, const struct embedder_info *embe
 static err_t plan(struct loader *loader)
 {
     struct store_refresh *refresh = loader->refresh;
-    const struct embedder_info *embedder = NULL;
-    bool same_embedder = false, known = false;
+    struct head head = {0};
+    bool known = false;
     err_t error = db_run(&loader->db, "BEGIN", "");
-    if (!error)
-        error = read_portfolio(&loader->db, refresh, &loader->version, &embedder, &same_embedder);
+    if (!error) error = read_portfolio(&loader->db, refresh, &head);
     loader->count = loader->at = 0;
-    if (!error && refresh->since && same_embedder)
+    if (!error && refresh->since && head.same_embedder)
         error = read_changes(loader, refresh->since, &known);
     if (error) return error;
+    loader->version = head.version;
+    loader->side = head.side;
     loader->whole = !known && loader->version != refresh->since;
-    use_embedder(loader, embedder);
+    use_embedder(loader, head.embedder);
     refresh->sink->begin(refresh->context, loader->whole,
-                         embedder ? slice_of(embedder->name) : (struct slice){0});
+                         head.embedder ? slice_of(head.embedder->name) : (struct slice){0});
     return OK;
 }
 
@@ -297,19 +305,19 @@ static void load(struct sqlite_store *store, struct store_refresh *refresh)
 void sqlite_refresh(struct store *base, struct store_refresh *refresh)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    const struct embedder_info *embedder;
-    uint64_t version = refresh->since, mark;
+    struct head head = {.version = refresh->since};
+    uint64_t mark;
     struct rows snapshot = db_snapshot(&store->reading, &mark);
     bool same = refresh->since && mark && mark == refresh->mark;
     err_t error = OK;
     if (!same) {
-        error = read_portfolio(&store->reading, refresh, &version, &embedder, &same);
-        same = same && version == refresh->since;
+        error = read_portfolio(&store->reading, refresh, &head);
+        same = head.same_embedder && head.version == refresh->since;
         refresh->mark = error ? 0 : mark;
     }
     if (rows_end(&snapshot)) refresh->mark = 0;
     if (error || same)
-        refresh->sink->end(refresh->context, error, version);
+        refresh->sink->end(refresh->context, error, head.version);
     else
         load(store, refresh);
 }

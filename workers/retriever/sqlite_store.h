@@ -5,6 +5,7 @@
  *     sqlite_agents.c  sqlite_portfolios.c  sqlite_documents.c  sqlite_conversations.c
  *     sqlite_claims.c  sqlite_index.c
  *                             the operations themselves
+ *     sqlite_embedders.c      the embedders of a portfolio, and changing them
  *     sqlite_refresh.c        portfolios into memory
  *     sqlite_passages.c       texts of hits
  *     sqlite_watch.c          what other processes changed */
@@ -70,10 +71,11 @@ struct sqlite_store {
 /* --- operations --- */
 operation_run agent_read, agent_list, agent_create, agent_update, agent_delete;
 operation_run portfolio_read, portfolio_list, portfolio_create, portfolio_update, portfolio_delete;
+operation_run portfolio_reembed;
 operation_run document_read, document_list, document_delete;
 operation_run history_read, conversation_read, turn_record;
 operation_run claim_take, claim_renew;
-operation_run index_lease, index_store;
+operation_run index_lease, index_store, index_release;
 err_t claim_finish(struct work *work);   /* adds history or answer to a claim */
 err_t index_passages(struct work *work); /* finishes a lease */
 
@@ -111,6 +113,38 @@ err_t portfolio_check(struct work *work, struct slice tenant, uint64_t id) MUST_
 err_t portfolio_bump(struct work *work, uint64_t id, int64_t documents, int64_t chunks) MUST_USE;
 /* Deletes a document's chunks and what hangs on them, but not itself. */
 err_t chunks_delete(struct work *work, uint64_t first, uint64_t count) MUST_USE;
+
+/* --- a portfolio's embedders --- */
+
+enum { SIDES = 2 };
+
+struct embedders {
+    uint64_t portfolio_id; /* 0: it is gone */
+    struct slice tenant;
+    uint64_t side;             /* of the one that answers */
+    struct slice names[SIDES]; /* by side; empty: none */
+};
+
+/* Where a chunk's vector of that side is, or waits for. */
+static inline uint64_t slot_of(uint64_t chunk_id, uint64_t side)
+{
+    return SIDES * chunk_id + side;
+}
+err_t embedders_read(struct work *work, uint64_t portfolio_id,
+                     struct embedders *embedders) MUST_USE;
+/* The side of the embedder of that name; SIDES if it is neither. */
+uint64_t embedders_side(const struct embedders *embedders, struct slice name);
+/* From now on vectors of that embedder are made, which answers once all are there. The one that
+ * answers already: a rebuild under way ends, and documents that have failed are tried again. */
+err_t rebuild_want(struct work *work, uint64_t portfolio_id, struct slice embedder) MUST_USE;
+/* Lets the next embedder answer if no chunk waits for it. To be called wherever the last one may
+ * have ceased to. */
+err_t rebuild_settle(struct work *work, uint64_t portfolio_id) MUST_USE;
+/* An embedder has failed: until *retry_ms have passed nothing is leased for it. */
+err_t trouble_note(struct work *work, uint64_t portfolio_id, uint64_t side, struct slice code,
+                   uint64_t *retry_ms) MUST_USE;
+err_t trouble_clear(struct work *work, uint64_t portfolio_id, uint64_t side) MUST_USE;
+err_t trouble_holds(struct work *work, uint64_t portfolio_id, uint64_t side, bool *holds) MUST_USE;
 
 /* --- documents, in pieces (IN_BULK) --- */
 

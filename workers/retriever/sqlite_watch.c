@@ -17,6 +17,15 @@ static err_t newest_change(struct sqlite_store *store, uint64_t *seq)
     return rows_end(&rows);
 }
 
+/* The name that outlives the row. */
+static const char *kind_of(struct slice name)
+{
+    static const char *const kinds[] = {"portfolio", "agent", "embedder"};
+    size_t i = ARRAY_LEN(kinds) - 1;
+    while (i && !slice_equal(name, slice_of(kinds[i]))) i--;
+    return kinds[i];
+}
+
 static void announce_versions(struct sqlite_store *store)
 {
     const struct store_listener *listener = store->options.listener;
@@ -25,9 +34,8 @@ static void announce_versions(struct sqlite_store *store)
                                  " WHERE seq > ? GROUP BY kind, object_id",
                                  "i", store->watch_seq);
     while (rows_next(&rows)) {
-        bool agent = slice_equal(rows_text(&rows, 0), SLICE("agent"));
         store->watch_seq = MAX(store->watch_seq, rows_u64(&rows, 3));
-        listener->on_version(store->options.listener_context, agent ? "agent" : "portfolio",
+        listener->on_version(store->options.listener_context, kind_of(rows_text(&rows, 0)),
                              rows_u64(&rows, 1), rows_u64(&rows, 2));
     }
     if (rows_end(&rows)) log_warn("store could not be watched");
@@ -38,9 +46,11 @@ static void announce_pending(struct sqlite_store *store)
     const struct store_listener *listener = store->options.listener;
     struct rows rows =
         db_select(&store->reading,
-                  "SELECT p.id FROM portfolios p WHERE EXISTS (SELECT 1 FROM unindexed)"
-                  " AND EXISTS (SELECT 1 FROM unindexed u"
-                  " WHERE u.portfolio_id = p.id AND u.expires <= ?)",
+                  "SELECT DISTINCT p.id FROM portfolios p, (SELECT 0 AS side UNION ALL SELECT 1) s"
+                  " WHERE EXISTS (SELECT 1 FROM unindexed) AND EXISTS (SELECT 1 FROM unindexed u"
+                  " WHERE u.portfolio_id = p.id AND u.side = s.side AND u.expires <= ?1)"
+                  " AND NOT EXISTS (SELECT 1 FROM embedding_troubles t"
+                  " WHERE t.portfolio_id = p.id AND t.side = s.side AND t.retry_at > ?1)",
                   "i", (uint64_t)clock_wall_ms());
     while (rows_next(&rows))
         listener->on_pending(store->options.listener_context, rows_u64(&rows, 0));

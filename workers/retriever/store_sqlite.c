@@ -13,6 +13,7 @@
 /* clang-format off */
 static const struct operation operations[KIND_COUNT] = {
     [KIND_INDEX]            = {ON_HELPER, index_lease, NULL, index_request_type, index_passages},
+    [KIND_INDEX_RELEASE]    = {ON_HELPER, index_release},
     [KIND_HISTORY]          = {ON_LOOP,   history_read},
     [KIND_CLAIM_TAKE]       = {ON_HELPER, claim_take, NULL, NULL, claim_finish},
     [KIND_CLAIM_RENEW]      = {ON_HELPER, claim_renew},
@@ -27,6 +28,7 @@ static const struct operation operations[KIND_COUNT] = {
     [KIND_PORTFOLIO_LIST]   = {ON_LOOP,   portfolio_list},
     [KIND_PORTFOLIO_CREATE] = {ON_HELPER, portfolio_create},
     [KIND_PORTFOLIO_UPDATE] = {ON_HELPER, portfolio_update},
+    [KIND_PORTFOLIO_REEMBED] = {ON_HELPER, portfolio_reembed},
     [KIND_PORTFOLIO_DELETE] = {ON_HELPER, portfolio_delete},
     [KIND_DOCUMENT_GET]     = {ON_LOOP,   document_read},
     [KIND_DOCUMENT_LIST]    = {ON_LOOP,   document_list},

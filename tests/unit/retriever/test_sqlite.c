@@ -56,9 +56,9 @@ static void expired_leases_split_the_batch_and_then_fail_the_document(void **sta
         struct leased leased = lease_batch(f, id, NULL);
         assert_int_equal(leased.request.chunks.count, want[i]);
         if (i < 2) sql(f, "UPDATE unindexed SET expires = 1");
-        if (i >= 2) sql(f, "UPDATE unindexed SET expires = 1 WHERE chunk_id = 1");
-        if (i == 1) sql(f, "UPDATE unindexed SET expires = 2 WHERE chunk_id > 1");
-        if (i >= 2) sql(f, "UPDATE unindexed SET expires = 9e12 WHERE chunk_id > 1");
+        if (i >= 2) sql(f, "UPDATE unindexed SET expires = 1 WHERE slot = 2");
+        if (i == 1) sql(f, "UPDATE unindexed SET expires = 2 WHERE slot > 2");
+        if (i >= 2) sql(f, "UPDATE unindexed SET expires = 9e12 WHERE slot > 2");
     }
     assert_int_equal(lease_batch(f, id, NULL).request.chunks.count, 0);
     assert_int_equal(call(f, KIND_DOCUMENT_GET, &(struct select){.id = first}, &got), OK);
