@@ -1,6 +1,11 @@
 #include "common/ids.h"
 
+#include <stdio.h>
 #include <sys/random.h>
+
+#include "common/clock.h"
+
+#define TIME_DIGITS 12
 
 static unsigned char pool[4096];
 static size_t used = sizeof(pool);
@@ -25,4 +30,10 @@ void id_random(char *out, size_t digits)
         *out++ = hex[byte & 15];
     }
     *out = '\0';
+}
+
+void id_ordered(char out[ID_SIZE])
+{
+    snprintf(out, ID_SIZE, "%0*jx", TIME_DIGITS, (uintmax_t)clock_wall_ms());
+    id_random(out + TIME_DIGITS, ID_SIZE - 1 - TIME_DIGITS);
 }

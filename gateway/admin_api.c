@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
+#include "common/ids.h"
 #include "gateway/admin_input.h"
 #include "gateway/directory.h"
-#include "common/ids.h"
 #include "gateway/routes.h"
 #include "proto/codec.h"
 
@@ -22,7 +22,8 @@ struct call {
     struct http_request *http; /* NULL once the exchange is over */
     enum kind kind;
     struct http_target target;
-    bool is_list; /* an array was posted: {"data":[...]} is answered */
+    bool is_list;     /* an array was posted: {"data":[...]} is answered */
+    bool brings_keys; /* of an agent: the generator seals them first */
     uint64_t job;
     bool waiting;
 };
@@ -46,6 +47,7 @@ static const struct call_info {
     [KIND_PORTFOLIO_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_PORTFOLIO_CREATE] = {NO_ID, admin_read_portfolio, false, 201},
     [KIND_PORTFOLIO_UPDATE] = {OBJECT_ID, admin_read_portfolio, false, 200},
+    [KIND_PORTFOLIO_REEMBED] = {OBJECT_ID, admin_read_reembed, false, 202},
     [KIND_PORTFOLIO_DELETE] = {OBJECT_ID, NULL, false, 204},
     [KIND_DOCUMENT_LIST] = {PORTFOLIO_ID, NULL, true, 200},
     [KIND_DOCUMENT_GET] = {PORTFOLIO_AND_OBJECT_ID, NULL, false, 200},
@@ -116,6 +118,7 @@ static err_t make_input(struct call *call, struct buffer *frame, struct json_pro
     if (error) return error;
     error = calls[call->kind].input(&input, value, frame, problem);
     call->is_list = input.is_list;
+    call->brings_keys = input.brings_keys;
     json_decref(value);
     return error;
 }
@@ -134,6 +137,27 @@ static int status_of(const struct call *call, const void *record)
 {
     bool documents = calls[call->kind].input == admin_read_documents;
     return documents && any_indexing(record) ? 202 : calls[call->kind].status;
+}
+
+/* An agent that names no provider is shown with the one that it has now. */
+static void show_agent(const struct call *call, struct agent *agent)
+{
+    struct slice serves = slice_of(lane_io_serves(call->gateway->lanes, POOL_GENERATE));
+    const char *slash = serves.len ? memchr(serves.ptr, '/', serves.len) : NULL;
+    size_t len = slash ? (size_t)(slash - serves.ptr) : serves.len;
+    if (agent->provider.len) return;
+    agent->provider = (struct slice){serves.ptr, len};
+    if (slash && !agent->model.len) agent->model = (struct slice){slash + 1, serves.len - len - 1};
+}
+
+static void show_agents(const struct call *call, void *record)
+{
+    const struct record_type *type = kind_info(call->kind)->result();
+    struct agents *agents = record;
+    struct agent *items = agents->data.items;
+    if (type == agent_type()) show_agent(call, record);
+    for (size_t i = 0; type == agents_type() && i < agents->data.count; i++)
+        show_agent(call, &items[i]);
 }
 
 static void write_list_answer(const struct documents *documents, struct buffer *out)
@@ -167,6 +191,7 @@ static void reply(struct call *call, struct slice result)
     void *record = arena_alloc(&arena, type->size);
     err_t error = record_decode(type, result, &arena, record);
     int status = error ? 0 : status_of(call, record);
+    if (!error) show_agents(call, record);
     if (!error && status != 204) error = write_answer(call, record, &body);
     if (error)
         http_reply_error(call->http, error, NULL);
@@ -182,7 +207,8 @@ static void forget_changed(const struct call *call)
     struct directory *directory = call->gateway->directory;
     if (call->kind == KIND_AGENT_UPDATE || call->kind == KIND_AGENT_DELETE)
         directory_forget(directory, KIND_AGENT_GET, object_id(call));
-    if (call->kind == KIND_PORTFOLIO_UPDATE || call->kind == KIND_PORTFOLIO_DELETE)
+    if (call->kind == KIND_PORTFOLIO_UPDATE || call->kind == KIND_PORTFOLIO_DELETE ||
+        call->kind == KIND_PORTFOLIO_REEMBED)
         directory_forget(directory, KIND_PORTFOLIO_GET, object_id(call));
 }
 
@@ -197,7 +223,7 @@ static void on_end(void *context, const struct job_end *end)
     call->waiting = false;
     if (!end->error) forget_changed(call);
     if (call->http && end->error)
-        http_reply_error(call->http, end->error, NULL);
+        http_reply_error(call->http, end->error, end->message);
     else if (call->http)
         reply(call, end->result);
     call_free_if_over(call);
@@ -226,8 +252,9 @@ static err_t submit(struct call *call, struct slice frame)
         .affinity = portfolio_id(call),
         .trace = http_request_id(call->http),
     };
-    id_random(op, ID_SIZE - 1);
+    id_ordered(op);
     if (kind_info(call->kind)->writes) spec.op = op;
+    if (calls[call->kind].input == admin_read_agent && !call->brings_keys) spec.stages = "R";
     body_set(spec.body, FRAME_REQUEST, frame);
     err_t error = job_submit(call->gateway->lanes, &spec, &call_handler, call, &call->job);
     call->waiting = !error;

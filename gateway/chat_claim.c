@@ -209,7 +209,7 @@ static err_t ask_claim(struct chat *chat)
         digest_of(chat, digest);
         request.digest = (struct slice){digest, SHA256_HEX};
     }
-    id_random(op, ID_SIZE - 1);
+    id_ordered(op);
     body_encode(spec.body, FRAME_REQUEST, claim_request_type(), &request);
     return job_submit(chat->gateway->lanes, &spec, &claim_handler, chat, &job);
 }

@@ -109,7 +109,7 @@ static err_t index_submit(struct pumped *portfolio, struct index_job *context)
         .trace = "index",
         .op = op,
     };
-    id_random(op, ID_SIZE - 1);
+    id_ordered(op);
     record_encode(select_type(), &select, &frame);
     body_set(spec.body, FRAME_REQUEST, buffer_slice(&frame));
     buffer_free(&frame);

@@ -154,7 +154,7 @@ static struct record *record_new(struct recorder *recorder, const struct turn *t
     record->backoff_ms = BACKOFF_MS_FIRST;
     record->body = body_new();
     body_encode(record->body, FRAME_REQUEST, turn_type(), turn);
-    id_random(record->op, ID_SIZE - 1);
+    id_ordered(record->op);
     memcpy(record->trace, trace, MIN(strlen(trace), sizeof(record->trace) - 1));
     evtimer_assign(&record->retry, recorder->base, on_retry, record);
     evtimer_assign(&record->timeout, recorder->base, on_timeout, record);
