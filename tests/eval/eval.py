@@ -2,7 +2,7 @@
 """Measures retrieval on real documents: recall among the first 1, 3 and 8 and the mean reciprocal
 rank, by document set and by kind of question, for BM25 alone, the vector alone and their fusion.
 
-    eval.py RANK            RANK is the program built from rank.c
+    eval.py RANK [MODEL_DIR]    RANK is the program built from rank.c; with hashing, or the model
 
 The documents are those of the Debian packages debian-reference-en, debian-reference-es,
 postgresql-doc-15 and manpages-es, which must be installed. The questions in questions.tsv were
@@ -24,7 +24,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WEIGHTS = ['0', '0.05', '0.1', '0.15', '0.2', '0.3', '0.4', '0.5', '1']
+WEIGHTS = ['0', '0.05', '0.1', '0.15', '0.2', '0.3', '0.4', '0.5', '0.6', '0.7', '1']
 BLENDS = WEIGHTS[1:-1]
 
 
@@ -50,14 +50,14 @@ def documents(folder):
     yield from render_manual(folder)
 
 
-def ranks(rank):
+def ranks(rank, model):
     """Rows of (weight, set, kind, rank)."""
     with tempfile.TemporaryDirectory() as folder:
         files = os.path.join(folder, 'files.tsv')
         with open(files, 'w') as out:
             out.writelines('\t'.join(row) + '\n' for row in documents(folder))
         questions = os.path.join(HERE, 'questions.tsv')
-        result = subprocess.run([rank, files, questions, *WEIGHTS], stdout=subprocess.PIPE,
+        result = subprocess.run([rank, files, questions, model, *WEIGHTS], stdout=subprocess.PIPE,
                                 text=True, check=True)
     for line in result.stdout.splitlines():
         weight, name, kind, at, _ = line.split('\t')
@@ -87,13 +87,13 @@ def choose(rows, left_out):
 
 
 def main():
-    rows = list(ranks(sys.argv[1]))
+    rows = list(ranks(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ''))
     sets = sorted({row[1] for row in rows})
     print('weight   group           n    r@1    r@3    r@8    MRR')
     for weight in WEIGHTS:
         of_weight = [row for row in rows if row[0] == weight]
         show(weight, 'all', of_weight)
-        if weight in ('0', '0.2', '1'):
+        if weight in ('0', '0.2', '0.4', '0.5', '1'):
             for column in 1, 2:
                 for group in sorted({row[column] for row in rows}):
                     show(weight, group, [row for row in of_weight if row[column] == group])

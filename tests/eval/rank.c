@@ -1,6 +1,8 @@
 /* Ranks the chunks of documents for questions, without a store or a network: the retrieval alone.
  *
- *     rank FILES QUESTIONS [WEIGHT...]
+ *     rank FILES QUESTIONS MODEL_DIR [WEIGHT...]
+ *
+ * The vectors are the model's in MODEL_DIR, or those of hashing where that is "".
  *
  * FILES: a line a document, "set <tab> format <tab> path". QUESTIONS: a line a question, "set <tab>
  * kind <tab> language <tab> question <tab> answers". An answer names a passage that answers: it is
@@ -16,6 +18,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "workers/embedder/hashing.h"
+#include "workers/embedder/model.h"
 #include "workers/retriever/chunker.h"
 #include "workers/retriever/resident.h"
 #include "workers/retriever/terms.h"
@@ -32,7 +35,38 @@ struct set {
 static struct set sets[SETS_MAX];
 static size_t set_count;
 static struct hashing *hashing;
+static struct model *model; /* NULL: hashing it is */
 static uint64_t next_chunk_id = 1, parse_ns, chunk_ns, terms_ns, embed_ns, put_ns;
+
+/* --- the embedder --- */
+
+enum { DIMENSIONS_MAX = MAX((int)HASHING_DIMENSIONS, (int)MODEL_DIMENSIONS) };
+
+static size_t dimensions(void)
+{
+    return model ? MODEL_DIMENSIONS : HASHING_DIMENSIONS;
+}
+
+static void embed_question(struct slice text, float *vector)
+{
+    int32_t tokens[MODEL_TOKENS_MAX];
+    if (model)
+        model_run(model, &(struct model_text){tokens, model_cut(model, text, tokens), vector}, 1);
+    else
+        hashing_embed(hashing, text, vector);
+}
+
+static void embed_passage(struct slice title, struct slice heading, struct slice text,
+                          float *vector)
+{
+    static struct buffer passage;
+    if (model)
+        embed_question(model_passage(heading, text, &passage), vector);
+    else
+        hashing_embed_passage(hashing, title, heading, text, vector);
+}
+
+/* --- files --- */
 
 static struct buffer read_file(const char *path)
 {
@@ -53,7 +87,7 @@ static struct set *set_of(struct slice name)
     for (size_t i = 0; i < set_count; i++)
         if (slice_equal(sets[i].name, name)) return &sets[i];
     if (set_count == SETS_MAX) exit(1);
-    sets[set_count] = (struct set){.name = name, .resident = resident_new(HASHING_DIMENSIONS)};
+    sets[set_count] = (struct set){.name = name, .resident = resident_new(dimensions())};
     return &sets[set_count++];
 }
 
@@ -94,11 +128,11 @@ static void put_chunk(void *context, const struct chunk *chunk)
     struct ingestion *ingestion = context;
     const struct language *language = language_find(slice_of(chunk->language));
     struct buffer terms = {0};
-    float vector[HASHING_DIMENSIONS];
+    float vector[DIMENSIONS_MAX];
     uint64_t start = clock_ns();
     terms_encode(language, ingestion->title, chunk->heading, chunk->text, &terms);
     uint64_t encoded = clock_ns();
-    hashing_embed_passage(hashing, ingestion->title, chunk->heading, chunk->text, vector);
+    embed_passage(ingestion->title, chunk->heading, chunk->text, vector);
     uint64_t embedded = clock_ns();
     struct resident_chunk put = {.id = next_chunk_id++,
                                  .document_id = ingestion->set->document_count - 1,
@@ -182,8 +216,8 @@ static void ask(struct slice fields[FIELDS], const char *weight)
 {
     struct set *set = set_of(fields[0]);
     struct resident_hit hits[HITS_MAX];
-    float vector[HASHING_DIMENSIONS];
-    hashing_embed(hashing, fields[3], vector);
+    float vector[DIMENSIONS_MAX];
+    embed_question(fields[3], vector);
     struct resident_query query = {.text = fields[3],
                                    .language = language_detect(fields[3], NULL),
                                    .vector = vector,
@@ -217,7 +251,8 @@ static void report(void)
 int main(int argc, char **argv)
 {
     struct slice fields[FIELDS], line;
-    if (argc < 3) return fputs("usage: rank FILES QUESTIONS [WEIGHT...]\n", stderr), 2;
+    if (argc < 4) return fputs("usage: rank FILES QUESTIONS MODEL_DIR [WEIGHT...]\n", stderr), 2;
+    if (*argv[3] && model_open(argv[3], &model)) return 1;
     struct buffer files = read_file(argv[1]), questions = read_file(argv[2]);
     struct slice rest = buffer_slice(&files);
     hashing = hashing_new();
@@ -228,7 +263,7 @@ int main(int argc, char **argv)
     while (next_line(&rest, &line)) {
         if (!line.len || *line.ptr == '#' || split(line, fields) != FIELDS) continue;
         check_answer(fields);
-        for (int i = 3; i < argc; i++) ask(fields, argv[i]);
+        for (int i = 4; i < argc; i++) ask(fields, argv[i]);
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 #ifndef MILLRACE_EMBEDDER_MODEL_H
 #define MILLRACE_EMBEDDER_MODEL_H
 
+#include "common/buffer.h"
 #include "workers/embedder/model_weights.h"
 
 enum {
@@ -29,6 +30,8 @@ void model_close(struct model **model);
 /* Cuts a text into at most MODEL_TOKENS_MAX tokens. Never 0: an empty text, or one that can't be
  * cut, has a beginning, an unknown piece and an end. */
 size_t model_cut(const struct model *model, struct slice text, int32_t *tokens);
+/* What of a passage is embedded. Kept in `out`, or the text itself. */
+struct slice model_passage(struct slice heading, struct slice text, struct buffer *out);
 /* The forward pass over some texts side by side. A text's vector is the same bits whatever texts
  * are beside it. Memory and time grow with all their tokens: the caller limits them. */
 void model_run(struct model *model, const struct model_text *texts, size_t count);
