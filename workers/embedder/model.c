@@ -261,6 +261,16 @@ size_t model_cut(const struct model *model, struct slice text, int32_t *tokens)
     return EMPTY_TOKENS;
 }
 
+struct slice model_passage(struct slice heading, struct slice text, struct buffer *out)
+{
+    if (!heading.len) return text;
+    out->len = 0;
+    buffer_append_slice(out, heading);
+    buffer_append_char(out, '\n');
+    buffer_append_slice(out, text);
+    return buffer_slice(out);
+}
+
 /* --- opening --- */
 
 /* What makes every number that comes out a row of the tables. */
