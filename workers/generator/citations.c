@@ -7,6 +7,7 @@
 static void open_bracket(struct citation_scan *scan)
 {
     memset(scan->pending, 0, sizeof scan->pending);
+    scan->pending_beyond = 0;
     scan->open = true;
     scan->digits = false;
     scan->number = 0;
@@ -18,6 +19,7 @@ static bool take_number(struct citation_scan *scan)
     bool valid = scan->digits && scan->number > 0;
     if (valid && scan->number <= CITATIONS_MAX)
         scan->pending[(scan->number - 1) / 64] |= (uint64_t)1 << (scan->number - 1) % 64;
+    if (valid && scan->number > CITATIONS_MAX) scan->pending_beyond++;
     scan->digits = false;
     scan->number = 0;
     return valid;
@@ -25,8 +27,10 @@ static bool take_number(struct citation_scan *scan)
 
 static void close_bracket(struct citation_scan *scan)
 {
-    if (take_number(scan))
+    if (take_number(scan)) {
         for (size_t i = 0; i < CITATIONS_MAX / 64; i++) scan->cited[i] |= scan->pending[i];
+        scan->beyond += scan->pending_beyond;
+    }
     scan->open = false;
 }
 
@@ -85,4 +89,11 @@ struct list citations_list(const struct citation_scan *scan, const struct list *
             ((struct citation *)list.items)[list.count++] =
                 citation_of(&((const struct passage *)passages->items)[i], i + 1);
     return list;
+}
+
+uint64_t citations_dropped(const struct citation_scan *scan, size_t count)
+{
+    uint64_t dropped = scan->beyond;
+    for (size_t i = count; i < CITATIONS_MAX; i++) dropped += scan->cited[i / 64] >> i % 64 & 1;
+    return dropped;
 }

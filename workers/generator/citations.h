@@ -11,6 +11,7 @@ enum { CITATIONS_MAX = 256, CITATION_TEXT_MAX = 256 };
 struct citation_scan {
     uint64_t cited[CITATIONS_MAX / 64];   /* a bit for each n */
     uint64_t pending[CITATIONS_MAX / 64]; /* of a bracket that is still open */
+    uint64_t beyond, pending_beyond;      /* how many numbers lie past CITATIONS_MAX */
     unsigned number;
     bool open, digits;
 };
@@ -22,5 +23,7 @@ void citations_read(struct citation_scan *scan, struct slice text);
  * CITATION_TEXT_MAX bytes and point into the passages; the list is in the arena. */
 struct list citations_list(const struct citation_scan *scan, const struct list *passages,
                            struct arena *arena);
+/* How many of the numbers cited so far lie beyond the `count` that were given. */
+uint64_t citations_dropped(const struct citation_scan *scan, size_t count);
 
 #endif

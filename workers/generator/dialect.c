@@ -12,23 +12,6 @@ const struct dialect *dialect_find(const char *provider)
     return NULL;
 }
 
-/* The first range that holds the status. */
-err_t dialect_status_error(int status)
-{
-    static const struct {
-        int from, to;
-        err_t error;
-    } ranges[] = {
-        {401, 401, ERR_PROVIDER_AUTH},         {403, 403, ERR_PROVIDER_AUTH},
-        {404, 404, ERR_PROVIDER_MODEL},        {408, 408, ERR_PROVIDER_FAILED},
-        {429, 429, ERR_PROVIDER_RATE_LIMITED}, {400, 499, ERR_PROVIDER_REFUSED},
-        {500, 599, ERR_PROVIDER_FAILED},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-        if (status >= ranges[i].from && status <= ranges[i].to) return ranges[i].error;
-    return ERR_PROVIDER_BAD_RESPONSE;
-}
-
 const char *dialect_finish(const struct dialect_word *words, struct slice value)
 {
     for (; words->theirs; words++)

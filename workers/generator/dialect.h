@@ -43,8 +43,6 @@ extern const struct dialect dialect_openai, dialect_mistral, dialect_anthropic,
 
 /* The dialect of a provider; NULL where there is none of that name. */
 const struct dialect *dialect_find(const char *provider);
-/* What an HTTP status other than 200 means; ERR_PROVIDER_* in all cases. */
-err_t dialect_status_error(int status);
 
 /* --- what dialects share --- */
 

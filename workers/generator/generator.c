@@ -6,21 +6,14 @@
 #include "common/log.h"
 #include "proto/codec.h"
 #include "workers/generator/provider.h"
+#include "workers/generator/seal_agent.h"
 
-/* Every provider that an agent may have, by name; those without a struct are not built yet. */
-static const struct {
-    const char *name;
-    const struct provider *provider;
-} providers[] = {
-    {"extractive", &provider_extractive}, {"openai", NULL}, {"mistral", NULL}, {"anthropic", NULL},
-    {"openai-compatible", NULL},
-};
+static const struct provider *const providers[] = {&provider_extractive, &provider_remote};
 
 struct generator {
-    struct {
-        bool open;
-        void *context;
-    } states[ARRAY_LEN(providers)];
+    struct worker *worker;
+    struct targets *targets;
+    void *contexts[ARRAY_LEN(providers)];
 };
 
 /* --- the pool opens and closes --- */
@@ -28,14 +21,12 @@ struct generator {
 static err_t generator_open(struct worker *worker, void **context)
 {
     struct generator *generator = xcalloc(1, sizeof *generator);
-    for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
-        const struct provider *provider = providers[i].provider;
-        if (!provider) continue;
-        err_t error = provider->open ? provider->open(worker, &generator->states[i].context) : OK;
-        generator->states[i].open = !error;
-        if (error)
-            log_warn("provider unavailable name=%s code=%s", provider->name, error_code(error));
-    }
+    err_t error = targets_new(worker_settings(worker), &generator->targets);
+    generator->worker = worker;
+    for (size_t i = 0; !error && i < ARRAY_LEN(providers); i++)
+        error = providers[i]->open(worker, &generator->contexts[i]);
+    if (error) return error; /* the process ends */
+    worker_serves(worker, targets_default(generator->targets));
     *context = generator;
     return OK;
 }
@@ -43,13 +34,12 @@ static err_t generator_open(struct worker *worker, void **context)
 static void generator_close(void *context)
 {
     struct generator *generator = context;
-    for (size_t i = 0; i < ARRAY_LEN(providers); i++)
-        if (generator->states[i].open && providers[i].provider->close)
-            providers[i].provider->close(generator->states[i].context);
+    for (size_t i = 0; i < ARRAY_LEN(providers); i++) providers[i]->close(generator->contexts[i]);
+    targets_destroy(&generator->targets);
     free(generator);
 }
 
-/* --- a job starts --- */
+/* --- a job is read --- */
 
 static err_t read_frame(struct job *job, enum job_frame frame, const struct record_type *type,
                         void *record)
@@ -83,25 +73,60 @@ static void judge_message(struct generation *generation)
         generation->level = complexity_classify(generation->language, request->message);
 }
 
-/* An agent that names no provider has the one that needs nothing. */
-static err_t find_provider(const struct generator *generator, struct slice name, size_t *index)
+/* --- who writes --- */
+
+static bool is_extractive(const struct target *target)
 {
-    size_t i = 0;
-    while (name.len && i < ARRAY_LEN(providers) && !slice_equal(name, slice_of(providers[i].name)))
-        i++;
-    if (i == ARRAY_LEN(providers)) return ERR_PROVIDER_UNKNOWN;
-    if (!generator->states[i].open) return ERR_PROVIDER_UNAVAILABLE;
-    *index = i;
-    return OK;
+    return !strcmp(target->provider, provider_extractive.name);
 }
 
-static void refuse_provider(struct job *job, err_t error, struct slice name)
+static size_t provider_index(const struct target *target)
 {
-    const char *why =
-        error == ERR_PROVIDER_UNKNOWN ? "no such provider" : "this build has no such provider yet";
-    char *message = arena_printf(job_arena(job), "provider %.*s: %s (extractive is available)",
-                                 (int)MIN(name.len, (size_t)64), name.ptr, why);
-    job_fail(&job, error, false, message, NULL);
+    return is_extractive(target) ? 0 : 1;
+}
+
+/* The list with the extractive generator behind it, unless it is there. */
+static void allow_extractive(struct arena *arena, struct target **list, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (is_extractive(&(*list)[i])) return;
+    struct target *longer = arena_alloc(arena, (*count + 1) * sizeof *longer);
+    if (*count) memcpy(longer, *list, *count * sizeof *longer);
+    longer[(*count)++].provider = provider_extractive.name;
+    *list = longer;
+}
+
+static const char *author_of(const struct target *target, struct arena *arena)
+{
+    return providers[provider_index(target)]->author(target, arena);
+}
+
+/* Who began an answer that another worker died with is asked first: only he can go on with it. */
+static void put_writer_first(struct job *job, struct target *list, size_t count)
+{
+    struct slice writer = job_prefix_by(job);
+    for (size_t i = 1; writer.len && i < count; i++) {
+        if (!slice_equal(slice_of(author_of(&list[i], job_arena(job))), writer)) continue;
+        struct target first = list[i];
+        memmove(&list[1], &list[0], i * sizeof *list);
+        list[0] = first;
+        return;
+    }
+}
+
+static err_t find_targets(struct generator *generator, struct generation *generation)
+{
+    struct job *job = generation->job;
+    struct target *list = NULL;
+    bool fallback = !strcmp(worker_settings(generator->worker)->extractive_fallback, "yes");
+    err_t error = targets_of(generator->targets, &generation->request, job_arena(job), &list,
+                             &generation->target_count);
+    if (error) worker_count(generator->worker, error_code(error), 1);
+    if (error && !fallback) return error;
+    if (fallback) allow_extractive(job_arena(job), &list, &generation->target_count);
+    put_writer_first(job, list, generation->target_count);
+    generation->targets = list;
+    return OK;
 }
 
 /* What the client has of the answer, if this author wrote it. */
@@ -113,26 +138,45 @@ static struct slice prefix_of(struct job *job, const char *author)
     return ours ? prefix : (struct slice){0};
 }
 
+/* Asks the target whose turn it is. */
+static void start_target(struct generation *generation)
+{
+    const struct target *target = generation_target(generation);
+    size_t index = provider_index(target);
+    generation->provider = providers[index];
+    generation->context = generation->generator->contexts[index];
+    generation->author = author_of(target, job_arena(generation->job));
+    generation->prefix = prefix_of(generation->job, generation->author);
+    generation->usage = (struct usage){0};
+    job_set_author(generation->job, generation->author);
+    generation->provider->start(generation);
+}
+
+/* --- the pool's callbacks --- */
+
+static void start_chat(struct generator *generator, struct job *job)
+{
+    struct generation *generation = arena_alloc(job_arena(job), sizeof *generation);
+    generation->generator = generator;
+    generation->job = job;
+    generation->started_us = clock_us();
+    err_t error = read_frames(job, generation);
+    if (!error) error = find_targets(generator, generation);
+    if (error) return job_fail(&job, error, false, NULL, NULL);
+    judge_message(generation);
+    job_set_data(job, generation);
+    start_target(generation);
+}
+
 static void generator_start(void *context, struct job *job)
 {
     struct generator *generator = context;
-    struct generation *generation = arena_alloc(job_arena(job), sizeof *generation);
-    size_t index = 0;
-    if (job_kind(job) != KIND_CHAT) return job_fail(&job, ERR_UNKNOWN_KIND, false, NULL, NULL);
-    err_t error = read_frames(job, generation);
-    if (error) return job_fail(&job, error, false, NULL, NULL);
-    error = find_provider(generator, generation->request.agent.provider, &index);
-    if (error) return refuse_provider(job, error, generation->request.agent.provider);
-    generation->job = job;
-    generation->provider = providers[index].provider;
-    generation->context = generator->states[index].context;
-    generation->started_us = clock_us();
-    judge_message(generation);
-    generation->author = generation->provider->author(generation);
-    generation->prefix = prefix_of(job, generation->author);
-    job_set_author(job, generation->author);
-    job_set_data(job, generation);
-    generation->provider->start(generation);
+    switch (job_kind(job)) {
+    case KIND_CHAT: return start_chat(generator, job);
+    case KIND_AGENT_CREATE:
+    case KIND_AGENT_UPDATE: return seal_agent(targets_sealer(generator->targets), job);
+    default: return job_fail(&job, ERR_UNKNOWN_KIND, false, NULL, NULL);
+    }
 }
 
 static void generator_writable(void *context, struct job *job)
@@ -170,19 +214,24 @@ void generation_continue(struct generation *generation)
 
 bool generation_text(struct generation *generation, struct slice text)
 {
+    generation->begun = true;
     citations_read(&generation->citations, text);
     return job_token(generation->job, text);
 }
 
 static struct meta meta_of(const struct generation *generation, const char *finish_reason)
 {
+    struct list passages = generation->passages.passages;
+    struct arena *arena = job_arena(generation->job);
+    passages.count = MIN(passages.count, generation->citable);
+    uint64_t dropped = citations_dropped(&generation->citations, passages.count);
+    if (dropped) worker_count(generation->generator->worker, "citation_dropped", dropped);
     struct meta meta = {
         .work_us = clock_us() - generation->started_us,
         .finish_reason = slice_of(finish_reason),
         .written_by = slice_of(generation->author),
         .usage = generation->usage,
-        .citations = citations_list(&generation->citations, &generation->passages.passages,
-                                    job_arena(generation->job)),
+        .citations = citations_list(&generation->citations, &passages, arena),
     };
     meta.usage.total_tokens = meta.usage.prompt_tokens + meta.usage.completion_tokens;
     return meta;
@@ -196,10 +245,53 @@ void generation_done(struct generation **generation, const char *finish_reason)
     job_done(&job, &meta);
 }
 
-void generation_fail(struct generation **generation, err_t error, const char *message)
+/* The client is told of a failure that may pass, where there was one; else of the first. */
+static void note_failure(struct generation *generation, err_t error)
 {
-    struct job *job = (*generation)->job;
-    struct meta meta = meta_of(*generation, NULL);
-    *generation = NULL;
+    const char *before = generation->failures;
+    generation->failures = arena_printf(job_arena(generation->job), "%s%s%s: %s",
+                                        before ? before : "", before ? ", " : "",
+                                        generation_target(generation)->provider, error_code(error));
+    if (!generation->error || (!error_retryable(generation->error) && error_retryable(error)))
+        generation->error = error;
+}
+
+static void count_failure(const struct generation *generation, err_t error)
+{
+    worker_count(generation->generator->worker, error_code(error), 1);
+    log_warn("provider failed provider=%s code=%s begun=%d request=%s",
+             generation_target(generation)->provider, error_code(error), generation->begun,
+             job_trace(generation->job));
+}
+
+static void end_failed(struct generation *generation, err_t error, const char *message)
+{
+    struct job *job = generation->job;
+    struct meta meta = meta_of(generation, NULL);
     job_fail(&job, error, false, message, &meta);
+}
+
+/* No target is left. */
+static void end_unanswered(struct generation *generation)
+{
+    const char *text = error_text(generation->error);
+    const char *message =
+        generation->target_count == 1
+            ? text
+            : arena_printf(job_arena(generation->job), "%s (%s)", text, generation->failures);
+    end_failed(generation, generation->error, message);
+}
+
+void generation_fail(struct generation **at, err_t error)
+{
+    struct generation *generation = *at;
+    *at = NULL;
+    if (error == ERR_CANCELLED) return end_failed(generation, error, NULL);
+    count_failure(generation, error);
+    if (generation->begun) return end_failed(generation, error, NULL);
+    note_failure(generation, error);
+    if (generation->target + 1 == generation->target_count) return end_unanswered(generation);
+    generation->target++;
+    worker_count(generation->generator->worker, "fallback", 1);
+    start_target(generation);
 }

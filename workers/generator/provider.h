@@ -1,8 +1,10 @@
-/* What a provider of answers is: one file, one struct provider, named in generator.c's table.
+/* What a provider of answers is. There are two: `extractive`, which needs no model, and `remote`,
+ * which asks one over HTTP in the dialect that the target's name says.
  *
  *     generator_start ─▶ provider.start ─▶ generation_text … ─▶ generation_done | generation_fail
- *                                           │ false: wait          (exactly one, the last call)
- *                        provider.writable ◀┘
+ *                            ▲              │ false: wait          │   (exactly one, the last call)
+ *                            │ provider.writable ◀┘                │
+ *                            └── the agent's next target ◀─────────┘ before the first text
  *
  * Everything happens on the loop. A generation lives until it is ended; its memory is its job's. */
 #ifndef MILLRACE_GENERATOR_PROVIDER_H
@@ -10,12 +12,15 @@
 
 #include "common/complexity.h"
 #include "workers/generator/citations.h"
+#include "workers/generator/targets.h"
 #include "workers/worker.h"
 
+struct generator;
 struct provider;
 
 /* One answer being written. */
 struct generation {
+    struct generator *generator;
     struct job *job;
     const struct provider *provider;
     void *context; /* what provider.open made */
@@ -25,20 +30,26 @@ struct generation {
     struct context passages; /* cited by their place in the list, from 1 */
     const struct language *language;
     enum complexity level;
-    const char *author;  /* "provider/model" */
+    const struct target *targets; /* asked in turn */
+    size_t target_count, target;  /* and the one that is asked now */
+    const char *author;           /* "provider/model" */
     struct slice prefix; /* what this author has written before and the client has; mostly empty */
     struct citation_scan citations;
-    struct usage usage; /* kept up to date by the provider, so that a cancelled answer has it too */
+    size_t citable;       /* how many of the passages its writer was given */
+    bool begun;           /* text was given */
+    err_t error;          /* of the targets that have failed, what the client would be told */
+    const char *failures; /* "openai: provider_auth, ..." */
+    struct usage usage;   /* kept up to date by the provider, so that every end has it */
     uint64_t started_us;
 };
 
 struct provider {
-    const char *name; /* as agents have it */
-    /* Opens what all its answers share. NULL: nothing. An error leaves the provider unavailable. */
+    const char *name;
+    /* Opens what all its answers share. NULL: nothing. */
     err_t (*open)(struct worker *worker, void **context);
     void (*close)(void *context);
-    /* Who will write: provider and model. In the job's arena or for ever. */
-    const char *(*author)(const struct generation *generation);
+    /* Who will write: provider and model. In the arena or for ever. */
+    const char *(*author)(const struct target *target, struct arena *arena);
     void (*start)(struct generation *generation);
     /* There is room again after generation_text said false. */
     void (*writable)(struct generation *generation);
@@ -46,14 +57,20 @@ struct provider {
     void (*cancel)(struct generation *generation);
 };
 
-extern const struct provider provider_extractive;
+extern const struct provider provider_extractive, provider_remote;
+
+static inline const struct target *generation_target(const struct generation *generation)
+{
+    return &generation->targets[generation->target];
+}
 
 /* The text to come goes on behind the prefix. Before the first text, or never. */
 void generation_continue(struct generation *generation);
 /* More of the answer, whole code points. False: kept, but wait for `writable` with more. */
 bool generation_text(struct generation *generation, struct slice text);
-/* The ends. Each sets the caller's pointer to NULL. */
+/* The ends. Each sets the caller's pointer to NULL. Before the first text, generation_fail hands
+ * the answer to the next target, which may be this very provider's. */
 void generation_done(struct generation **generation, const char *finish_reason);
-void generation_fail(struct generation **generation, err_t error, const char *message);
+void generation_fail(struct generation **generation, err_t error);
 
 #endif

@@ -31,9 +31,9 @@ static void extractive_close(void *context)
     extractive_destroy(&extractive);
 }
 
-static const char *extractive_author(const struct generation *generation)
+static const char *extractive_author(const struct target *target, struct arena *arena)
 {
-    (void)generation;
+    (void)target, (void)arena;
     return "extractive/1";
 }
 
@@ -135,6 +135,7 @@ static void extractive_start(struct generation *generation)
     else
         write_extract(generation, writing, arena);
     generation->data = writing;
+    generation->citable = generation->passages.passages.count;
     generation->usage.prompt_tokens = prompt_tokens(generation);
     skip_prefix(generation, writing);
     give(generation);
@@ -142,7 +143,7 @@ static void extractive_start(struct generation *generation)
 
 static void extractive_cancel(struct generation *generation)
 {
-    generation_fail(&generation, ERR_CANCELLED, NULL);
+    generation_fail(&generation, ERR_CANCELLED);
 }
 
 const struct provider provider_extractive = {
