@@ -33,7 +33,15 @@
     M(CLAIMS_HELD,           "claims_held",                    GAUGE,     "",             "claims that this gateway renews") \
     M(DIRECTORY_LOOKUPS,     "directory_lookups_total",        COUNTER,   "kind,result",  "configuration look-ups: hit, miss, stale, failed") \
     M(INDEX_JOBS,            "index_jobs_total",               COUNTER,   "result",       "batches of chunks given their vectors") \
+    M(INDEX_FAILING,         "index_failing",                  GAUGE,     "",             "portfolios whose embedder fails; /api/ops/pools tells how") \
+    M(QUESTIONS_BY_WORDS,    "questions_by_words_total",       COUNTER,   "kind",         "questions found by words alone, for want of a worker that serves their portfolio's embedder") \
     M(INDEX_RUNNING,         "index_jobs_running",             GAUGE,     "",             "index jobs at work") \
+    M(REDIS_AVAILABLE,       "redis_available",                GAUGE,     "",             "1 while Redis answers in time") \
+    M(REDIS_CONNECTIONS,     "redis_connections",              GAUGE,     "",             "connections to Redis") \
+    M(REDIS_REQUESTS,        "redis_requests_total",           COUNTER,   "command,result", "calls of Redis: ok, nil, away, full, read_only, wrong_type, error, dropped") \
+    M(REDIS_SECONDS,         "redis_seconds",                  HISTOGRAM, "command",      "from a call of Redis to its answer") \
+    M(REDIS_TROUBLE,         "redis_trouble_total",            COUNTER,   "kind",         "times Redis was left alone for a while: name, connect, lost, late, garbage, auth, loading, error") \
+    M(REDIS_USED_MEMORY,     "redis_used_memory_bytes",        GAUGE,     "",             "memory that Redis says it uses") \
     M(LANE_QUEUED,           "lane_queued",                    GAUGE,     "pool",         "jobs waiting for a worker") \
     M(LANE_QUEUED_BYTES,     "lane_queued_bytes",              GAUGE,     "pool",         "their bytes") \
     M(LANE_OLDEST,           "lane_oldest_seconds",            GAUGE,     "pool",         "how long the oldest of them has waited") \

@@ -80,6 +80,9 @@ enum settings_of {
     U(record_keep_ms,        RECORD_KEEP_MS,        OF_GATEWAY,   30000, 0, 3600000, "how long a turn that could not be recorded is tried again") \
     U(record_queue_max,      RECORD_QUEUE_MAX,      OF_GATEWAY,   10000, 1, 1000000, "turns waiting to be recorded") \
     U(record_timeout_ms,     RECORD_TIMEOUT_MS,     OF_GATEWAY,   5000, 1, 600000, "an answer whose turn is not committed by then says so") \
+    U(redis_max_connections, REDIS_MAX_CONNECTIONS, OF_GATEWAY,   20, 1, 1000, "connections to Redis; more than one while many requests are under way") \
+    U(redis_timeout_ms,      REDIS_TIMEOUT_MS,      OF_GATEWAY,   20, 1, 60000, "longest wait for Redis; what comes later is not used") \
+    T(redis_url,             REDIS_URL,             OF_GATEWAY,   "", NULL, "where answers are kept beside memory: redis://[[user]:password@]host[:port][/database]; empty: nowhere") \
     U(request_timeout_ms,    REQUEST_TIMEOUT_MS,    OF_GATEWAY,   120000, 100, 3600000, "deadline of a request") \
     U(resident_bytes_max,    RESIDENT_BYTES_MAX,    OF_RETRIEVER, 512 * MIB, MIB, 65536 * MIB, "memory for resident portfolios") \
     U(resident_chunks_max,   RESIDENT_CHUNKS_MAX,   OF_RETRIEVER, 20000, 1, 10000000, "largest portfolio held in memory") \

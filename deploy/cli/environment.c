@@ -17,7 +17,6 @@ static const struct grant {
     {"ASAN_OPTIONS", OF_ALL},
     {"LSAN_OPTIONS", OF_ALL},
     {"UBSAN_OPTIONS", OF_ALL},
-    {"REDIS_URL", OF_GATEWAY},
     {"AGENT_KMS_KEY", OF_GENERATOR},
     {"OPENAI_API_KEY", OF_GENERATOR},
     {"OPENAI_BASE_URL", OF_GENERATOR},
