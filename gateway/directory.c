@@ -42,7 +42,8 @@ struct entry {
     uint64_t id;
     struct config *config; /* NULL: nothing known */
     uint64_t fresh_until_ms;
-    uint64_t version; /* newest heard of */
+    uint64_t version;          /* newest heard of */
+    uint64_t embedder_version; /* in which a portfolio got another embedder, likewise */
     bool fetching;
     bool outdated; /* changed while it was fetched */
     struct askers askers;
@@ -275,25 +276,30 @@ uint64_t directory_version(const struct directory *directory, enum kind kind, ui
     return entry ? entry->version : 0;
 }
 
+static void entry_outdate(struct entry *entry)
+{
+    entry->fresh_until_ms = 0;
+    entry->outdated = entry->fetching;
+}
+
 void directory_changed(struct directory *directory, const struct version_of *version)
 {
-    enum kind kind =
-        slice_equal(version->kind, SLICE("agent")) ? KIND_AGENT_GET : KIND_PORTFOLIO_GET;
-    struct entry *entry = entry_find(directory, kind, version->id);
-    if (!entry || version->version <= entry->version) return;
-    entry->version = version->version;
-    if (kind == KIND_AGENT_GET) {
-        entry->fresh_until_ms = 0;
-        entry->outdated = entry->fetching;
-    }
+    bool agent = slice_equal(version->kind, SLICE("agent"));
+    bool embedder = slice_equal(version->kind, SLICE("embedder"));
+    struct entry *entry =
+        entry_find(directory, agent ? KIND_AGENT_GET : KIND_PORTFOLIO_GET, version->id);
+    if (!entry) return;
+    uint64_t *newest = embedder ? &entry->embedder_version : &entry->version;
+    if (version->version <= *newest) return;
+    *newest = version->version;
+    if (agent || embedder) entry_outdate(entry);
 }
 
 void directory_forget(struct directory *directory, enum kind kind, uint64_t id)
 {
     struct entry *entry = entry_find(directory, kind, id);
     if (!entry) return;
-    entry->outdated = entry->fetching;
-    entry->fresh_until_ms = 0;
+    entry_outdate(entry);
     if (!entry->fetching) entry_free(entry);
 }
 

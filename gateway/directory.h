@@ -37,8 +37,9 @@ void config_unref(struct config **config);
 
 /* The newest version heard of; 0 if unknown. */
 uint64_t directory_version(const struct directory *directory, enum kind kind, uint64_t id);
-/* Something has a new version ("agent" or "portfolio"). An agent is asked for again; what the
- * gateway needs of a portfolio does not change with its content. */
+/* Something has a new version ("agent" or "portfolio"; "embedder": a portfolio that has another one
+ * from that version on). An agent is asked for again, and so is a portfolio with another embedder;
+ * what else the gateway needs of one does not change with its content. */
 void directory_changed(struct directory *directory, const struct version_of *version);
 /* It was changed or deleted through this gateway: nothing of it is kept. */
 void directory_forget(struct directory *directory, enum kind kind, uint64_t id);

@@ -2,23 +2,27 @@
  *
  *     idle ── pending ──▶ [index job]* ── embedded something ──▶ another
  *                              ├── found nothing ──▶ this one is not repeated
- *                              └── failed ──▶ not repeated; PENDING comes again while work waits
+ *                              └── failed ──▶ not repeated; what was leased is released
  *
- * PENDING is repeated by the retrievers every heartbeat, so that nothing here needs to last. */
+ * PENDING is repeated by the retrievers every heartbeat, so that nothing here needs to last. What
+ * is released tells the store why: it stops PENDING for a portfolio whose embedder fails, for
+ * longer with each failure, and counts against the texts only what may be their fault. */
 #include "gateway/ingest_pump.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/gateway.h"
-#include "common/ids.h"
 #include "proto/codec.h"
 
 #define INDEX_JOBS           4
 #define INDEX_JOBS_PORTFOLIO 2
 #define INDEX_TIMEOUT_MS     60000
+#define RELEASE_TIMEOUT_MS   10000
 #define PORTFOLIOS_MAX       4096
 #define YIELD_MS             5
 #define YIELDS_MAX           20 /* then it goes on: a busy day must not keep documents out */
@@ -41,11 +45,19 @@ struct ingest_pump {
     unsigned yields;
     bool stopped;
     struct event *again;
+    struct index_troubles *troubles;
 };
 
 struct index_job {
     struct pumped *portfolio;
+    struct buffer lease; /* the batch's request frame, once there is one */
     bool embedded;
+};
+
+struct release_job {
+    struct ingest_pump *pump;
+    uint64_t portfolio_id;
+    err_t error; /* what the batch failed with */
 };
 
 static void pump_run(struct ingest_pump *pump);
@@ -58,14 +70,77 @@ static void portfolio_drop_if_idle(struct pumped *portfolio)
     free(portfolio);
 }
 
+/* --- a batch that came to nothing --- */
+
+static void show_troubles(const struct ingest_pump *pump)
+{
+    metric_set(METRIC_INDEX_FAILING, (double)index_troubles_count(pump->troubles, clock_ms()), NULL,
+               NULL);
+}
+
+static void on_released(void *context, const struct job_end *end)
+{
+    struct release_job *job = context;
+    struct arena arena = {0};
+    struct released released;
+    if (!end->error && !record_decode(released_type(), end->result, &arena, &released) &&
+        released.retry_ms)
+        index_troubles_put(job->pump->troubles, job->portfolio_id, released.embedder, job->error,
+                           clock_ms() + released.retry_ms);
+    show_troubles(job->pump);
+    arena_free(&arena);
+    free(job);
+}
+
+static const struct job_handler release_handler = {.on_end = on_released};
+
+/* Not delivered, the lease runs out by itself. */
+static void release_batch(const struct index_job *failed, err_t error)
+{
+    struct ingest_pump *pump = failed->portfolio->pump;
+    struct release release = {.error = slice_of(error_code(error)),
+                              .lease = buffer_slice(&failed->lease)};
+    struct buffer frame = {0};
+    char op[ID_SIZE];
+    uint64_t id;
+    struct job_spec spec = {.kind = KIND_INDEX_RELEASE,
+                            .body = body_new(),
+                            .timeout_ms = RELEASE_TIMEOUT_MS,
+                            .trace = "index",
+                            .op = op};
+    struct release_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct release_job){pump, failed->portfolio->portfolio_id, error};
+    id_random(op, ID_SIZE - 1);
+    record_encode(release_type(), &release, &frame);
+    body_set(spec.body, FRAME_REQUEST, buffer_slice(&frame));
+    buffer_free(&frame);
+    if (job_submit(pump->lanes, &spec, &release_handler, job, &id)) free(job);
+}
+
+/* The embedder of this batch works. */
+static void clear_trouble(const struct index_job *done)
+{
+    struct ingest_pump *pump = done->portfolio->pump;
+    struct arena arena = {0};
+    struct index_request request;
+    if (!index_troubles_count(pump->troubles, clock_ms())) return;
+    if (!record_decode(index_request_type(), buffer_slice(&done->lease), &arena, &request))
+        index_troubles_clear(pump->troubles, done->portfolio->portfolio_id, request.embedder);
+    show_troubles(pump);
+    arena_free(&arena);
+}
+
 /* --- one job --- */
 
 static void on_stage(void *context, enum pool pool, const struct meta *meta,
                      const struct body *body)
 {
     struct index_job *job = context;
-    (void)meta, (void)body;
-    if (pool == POOL_EMBED) job->embedded = true;
+    (void)meta;
+    if (pool == POOL_EMBED)
+        job->embedded = true;
+    else if (!job->lease.len)
+        buffer_append_slice(&job->lease, body_frame(body, FRAME_REQUEST));
 }
 
 static const char *result_of(const struct index_job *job, err_t error)
@@ -79,15 +154,19 @@ static void on_end(void *context, const struct job_end *end)
     struct pumped *portfolio = job->portfolio;
     struct ingest_pump *pump = portfolio->pump;
     metric_add(METRIC_INDEX_JOBS, 1, result_of(job, end->error), NULL);
-    if (end->error)
+    if (end->error) {
         log_warn("index job failed portfolio=%ju status=%s", (uintmax_t)portfolio->portfolio_id,
                  error_code(end->error));
-    else if (job->embedded)
+        if (job->lease.len && !pump->stopped) release_batch(job, end->error);
+    } else if (job->embedded) {
+        clear_trouble(job);
         portfolio->wanted = MAX(portfolio->wanted, 1u);
-    else
+    } else {
         portfolio->wanted = 0;
+    }
     portfolio->running--;
     metric_set(METRIC_INDEX_RUNNING, --pump->running, NULL, NULL);
+    buffer_free(&job->lease);
     free(job);
     portfolio_drop_if_idle(portfolio);
     pump_run(pump);
@@ -205,6 +284,16 @@ void ingest_pump_pending(struct ingest_pump *pump, uint64_t portfolio_id)
     pump_run(pump);
 }
 
+size_t ingest_pump_running(const struct ingest_pump *pump)
+{
+    return pump->running;
+}
+
+struct index_troubles *ingest_pump_troubles(struct ingest_pump *pump)
+{
+    return pump->troubles;
+}
+
 void ingest_pump_stop(struct ingest_pump *pump)
 {
     pump->stopped = true;
@@ -215,6 +304,7 @@ struct ingest_pump *ingest_pump_new(struct event_base *base, struct lane_io *lan
     struct ingest_pump *pump = xcalloc(1, sizeof(*pump));
     pump->lanes = lanes;
     pump->again = event_new(base, -1, 0, on_again, pump);
+    pump->troubles = index_troubles_new();
     TAILQ_INIT(&pump->portfolios);
     return pump;
 }
@@ -229,6 +319,7 @@ void ingest_pump_destroy(struct ingest_pump **pump)
         TAILQ_REMOVE(&old->portfolios, portfolio, link);
         free(portfolio);
     }
+    index_troubles_destroy(&old->troubles);
     event_free(old->again);
     free(old);
 }

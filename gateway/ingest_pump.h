@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "gateway/index_troubles.h"
 #include "gateway/lane_io.h"
 
 struct ingest_pump;
@@ -16,6 +17,10 @@ struct ingest_pump *ingest_pump_new(struct event_base *base, struct lane_io *lan
 void ingest_pump_destroy(struct ingest_pump **pump);
 /* Work waits for this portfolio. */
 void ingest_pump_pending(struct ingest_pump *pump, uint64_t portfolio_id);
+/* Jobs at work. */
+size_t ingest_pump_running(const struct ingest_pump *pump);
+/* What has failed of late. The pump's. */
+struct index_troubles *ingest_pump_troubles(struct ingest_pump *pump);
 /* Starts no more jobs. */
 void ingest_pump_stop(struct ingest_pump *pump);
 

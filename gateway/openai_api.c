@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/embedders.h"
 #include "gateway/lane_io.h"
 #include "gateway/openai_request.h"
 #include "gateway/openai_text.h"
@@ -70,20 +71,12 @@ static err_t answer_model(struct call *call, const void *result, struct buffer *
 
 /* --- embeddings --- */
 
-static bool is_served(const struct gateway *gateway, struct slice embedder)
-{
-    struct worker_view worker;
-    for (size_t i = 0; lane_io_worker(gateway->lanes, POOL_EMBED, i, &worker); i++)
-        if (slice_equal(slice_of(worker.serves), embedder)) return true;
-    return false;
-}
-
 /* A vector of another embedder than was asked for would be of no use, whatever its shape. */
 static err_t choose_embedder(struct call *call, struct slice *embedder)
 {
     struct slice model = call->texts.model;
     if (slice_equal(model, SLICE("default"))) return OK;
-    if (!is_served(call->gateway, model)) {
+    if (!embedder_is_served(call->gateway->lanes, model)) {
         json_problem(&call->problem,
                      "there is no embedder \"%.*s\": ask for \"default\", which is \"%s\"",
                      (int)MIN(model.len, (size_t)60), model.ptr,

@@ -5,8 +5,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/json_text.h"
+#include "common/clock.h"
 #include "common/metrics.h"
-#include "gateway/json_text.h"
+#include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
 #include "gateway/recorder.h"
 
@@ -116,6 +118,25 @@ static void write_pool(struct buffer *out, const struct lane_io *lanes, enum poo
     buffer_append_text(out, "]}");
 }
 
+/* Vectors that follow documents: jobs at work, and embedders that fail. */
+static void write_index(struct buffer *out, struct ingest_pump *pump)
+{
+    struct index_troubles *troubles = ingest_pump_troubles(pump);
+    struct index_trouble trouble;
+    uint64_t now_ms = clock_ms();
+    size_t count = index_troubles_count(troubles, now_ms);
+    buffer_printf(out, "{\"running\":%zu,\"failing\":[", ingest_pump_running(pump));
+    for (size_t i = 0; i < count && index_troubles_at(troubles, i, &trouble); i++) {
+        buffer_append_text(out, i ? ",{" : "{");
+        write_text_member(out, "embedder", trouble.embedder);
+        write_text_member(out, "error", error_code(trouble.error));
+        buffer_printf(out, "\"portfolio_id\":%ju,\"retry_ms\":%ju}",
+                      (uintmax_t)trouble.portfolio_id,
+                      (uintmax_t)(trouble.retry_at_ms > now_ms ? trouble.retry_at_ms - now_ms : 0));
+    }
+    buffer_append_text(out, "]}");
+}
+
 void ops_pools(struct gateway *gateway, struct http_request *request)
 {
     struct buffer body = {0};
@@ -124,7 +145,9 @@ void ops_pools(struct gateway *gateway, struct http_request *request)
         if (pool) buffer_append_char(&body, ',');
         write_pool(&body, gateway->lanes, pool);
     }
-    buffer_append_text(&body, "]}\n");
+    buffer_append_text(&body, "],\"index\":");
+    write_index(&body, gateway->pump);
+    buffer_append_text(&body, "}\n");
     http_reply(request, 200, "application/json", &body);
 }
 

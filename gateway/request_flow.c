@@ -16,6 +16,7 @@
 
 #include "common/clock.h"
 #include "gateway/chat_claim.h"
+#include "gateway/embedders.h"
 #include "gateway/chat_shapes.h"
 #include "gateway/chat_stream.h"
 #include "gateway/openai_chat.h"
@@ -163,12 +164,19 @@ static void chat_slim(struct chat *chat)
     if (chat->http && chat->shape->stream) http_release(chat->http);
 }
 
+static const char *itinerary(const struct chat *chat)
+{
+    if (!retrieves(chat)) return "G";
+    return embedder_itinerary(chat->gateway->lanes, KIND_CHAT,
+                              config_portfolio(chat->portfolio)->embedder);
+}
+
 static void step_answer(struct chat *chat)
 {
     encode_question(chat);
     struct job_spec spec = {
         .kind = KIND_CHAT,
-        .stages = retrieves(chat) ? NULL : "G",
+        .stages = itinerary(chat),
         .body = chat->body,
         .timeout_ms = chat_time_left_ms(chat),
         .affinity = retrieves(chat) ? chat->portfolio_id : 0,

@@ -6,6 +6,7 @@
 #include "common/complexity.h"
 #include "gateway/chat_request.h"
 #include "gateway/directory.h"
+#include "gateway/embedders.h"
 #include "proto/codec.h"
 
 #define TOP_K_DEFAULT 8
@@ -107,6 +108,7 @@ static err_t submit(struct search *search, const struct portfolio *portfolio)
     const struct gateway *gateway = search->gateway;
     struct job_spec spec = {
         .kind = KIND_SEARCH,
+        .stages = embedder_itinerary(gateway->lanes, KIND_SEARCH, portfolio->embedder),
         .body = encode_question(search, portfolio),
         .timeout_ms = gateway->settings->request_timeout_ms,
         .affinity = search->portfolio_id,

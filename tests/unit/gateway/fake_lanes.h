@@ -27,7 +27,8 @@ static struct fake_job fake_jobs[FAKE_JOBS_MAX];
 static size_t fake_job_count;
 static err_t fake_refusal; /* what job_submit answers; OK: admitted */
 static bool fake_ready = true;
-static uint64_t fake_queued; /* in every lane */
+static const char *fake_serves = "hashing-1"; /* every pool's only worker */
+static uint64_t fake_queued;                  /* in every lane */
 
 err_t job_submit(struct lane_io *io, const struct job_spec *spec, const struct job_handler *handler,
                  void *context, uint64_t *job)
@@ -91,7 +92,7 @@ bool lane_io_ready(const struct lane_io *io, enum pool pool)
 const char *lane_io_serves(const struct lane_io *io, enum pool pool)
 {
     (void)io, (void)pool;
-    return "hashing-1";
+    return fake_serves;
 }
 void lane_io_drain(struct lane_io *io)
 {
@@ -111,7 +112,11 @@ bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
                     struct worker_view *view)
 {
     (void)io;
-    *view = (struct worker_view){.pool = pool_name(pool), .name = "worker-1", .slots = 64};
+    *view = (struct worker_view){.pool = pool_name(pool),
+                                 .name = "worker-1",
+                                 .serves = fake_serves,
+                                 .state = "ready",
+                                 .slots = 64};
     return index == 0;
 }
 

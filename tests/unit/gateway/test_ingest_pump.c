@@ -97,6 +97,81 @@ static void a_failed_job_is_not_repeated_until_work_is_announced_again(void **st
     assert_int_equal(running(), 1);
 }
 
+/* Gives the newest index job a batch, whose frame the test can tell again. */
+static void lease_to(struct fake_job *job, const char *embedder)
+{
+    struct index_request leased = {.portfolio_id = 7, .embedder = slice_of(embedder)};
+    struct buffer frame = {0};
+    struct meta meta = {0};
+    record_encode(index_request_type(), &leased, &frame);
+    body_set(job->body, FRAME_REQUEST, buffer_slice(&frame));
+    job->handler->on_stage(job->context, POOL_RETRIEVE, &meta, job->body);
+    buffer_free(&frame);
+}
+
+static struct fake_job *failed_batch(const char *embedder, err_t error)
+{
+    ingest_pump_pending(pump, 7);
+    struct fake_job *job = fake_job_of(KIND_INDEX);
+    lease_to(job, embedder);
+    fake_fail(job, error);
+    return fake_job_of(KIND_INDEX_RELEASE);
+}
+
+static void a_batch_that_fails_is_released_with_its_reason(void **state)
+{
+    struct arena arena = {0};
+    struct release release;
+    struct index_request leased;
+    (void)state;
+    struct fake_job *job = failed_batch("hashing-1", ERR_PROVIDER_UNAVAILABLE);
+    assert_non_null(job);
+    assert_int_equal(strlen(job->op), 32);
+    struct slice frame = body_frame(job->body, FRAME_REQUEST);
+    assert_int_equal(record_decode(release_type(), frame, &arena, &release), OK);
+    assert_true(slice_equal(release.error, SLICE("provider_unavailable")));
+    assert_int_equal(record_decode(index_request_type(), release.lease, &arena, &leased), OK);
+    assert_true(slice_equal(leased.embedder, SLICE("hashing-1")));
+    arena_free(&arena);
+}
+
+static void a_job_that_fails_before_its_lease_releases_nothing(void **state)
+{
+    (void)state;
+    ingest_pump_pending(pump, 7);
+    fake_fail(fake_job_of(KIND_INDEX), ERR_STORE_BUSY);
+    assert_null(fake_job_of(KIND_INDEX_RELEASE));
+}
+
+static void an_embedder_that_fails_is_shown_until_it_works_again(void **state)
+{
+    struct index_trouble trouble;
+    struct released released = {.embedder = SLICE("hashing-1"), .retry_ms = 4000};
+    (void)state;
+    struct fake_job *job = failed_batch("hashing-1", ERR_PROVIDER_AUTH);
+    fake_answer(job, &released);
+    assert_true(index_troubles_at(ingest_pump_troubles(pump), 0, &trouble));
+    assert_int_equal(trouble.portfolio_id, 7);
+    assert_string_equal(trouble.embedder, "hashing-1");
+    assert_int_equal(trouble.error, ERR_PROVIDER_AUTH);
+    assert_true(trouble.retry_at_ms > clock_ms() + 3000);
+    assert_int_equal((int)metric_value(METRIC_INDEX_FAILING, NULL, NULL), 1);
+    ingest_pump_pending(pump, 7);
+    lease_to(fake_job_of(KIND_INDEX), "hashing-1");
+    end_one(true);
+    assert_false(index_troubles_at(ingest_pump_troubles(pump), 0, &trouble));
+    assert_int_equal((int)metric_value(METRIC_INDEX_FAILING, NULL, NULL), 0);
+}
+
+static void texts_that_are_to_blame_are_no_trouble_of_the_embedder(void **state)
+{
+    struct index_trouble trouble;
+    struct released released = {.embedder = SLICE("hashing-1"), .retry_ms = 0};
+    (void)state;
+    fake_answer(failed_batch("hashing-1", ERR_WORKER_DIED), &released);
+    assert_false(index_troubles_at(ingest_pump_troubles(pump), 0, &trouble));
+}
+
 static void announcements_of_one_portfolio_or_many_are_bounded(void **state)
 {
     (void)state;
@@ -164,6 +239,10 @@ int main(void)
         PUMP_TEST(pending_work_starts_a_job_that_names_its_portfolio),
         PUMP_TEST(jobs_go_on_while_they_find_something_and_no_longer),
         PUMP_TEST(a_failed_job_is_not_repeated_until_work_is_announced_again),
+        PUMP_TEST(a_batch_that_fails_is_released_with_its_reason),
+        PUMP_TEST(a_job_that_fails_before_its_lease_releases_nothing),
+        PUMP_TEST(an_embedder_that_fails_is_shown_until_it_works_again),
+        PUMP_TEST(texts_that_are_to_blame_are_no_trouble_of_the_embedder),
         PUMP_TEST(announcements_of_one_portfolio_or_many_are_bounded),
         PUMP_TEST(portfolios_take_turns),
         PUMP_TEST(it_steps_back_while_questions_wait_but_not_for_ever),
