@@ -9,6 +9,10 @@ static const struct {
     const struct backend *backend;
 } backends[] = {
     {"hashing", &backend_hashing},
+    {"model", &backend_model},
+    {"openai", &backend_provider},
+    {"mistral", &backend_provider},
+    {"openai-compatible", &backend_provider},
 };
 
 struct engine {

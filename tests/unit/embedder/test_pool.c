@@ -104,6 +104,16 @@ void worker_serves(struct worker *worker, const char *serves)
     strcpy(worker->serves, serves);
 }
 
+void worker_count(struct worker *worker, const char *name, uint64_t by)
+{
+    (void)worker, (void)name, (void)by;
+}
+
+void worker_trouble(struct worker *worker, const char *trouble)
+{
+    (void)worker, (void)trouble;
+}
+
 /* --- fixture --- */
 
 struct fixture {
