@@ -153,11 +153,10 @@ static void show_agent(const struct call *call, struct agent *agent)
 static void show_agents(const struct call *call, void *record)
 {
     const struct record_type *type = kind_info(call->kind)->result();
-    struct agents *agents = record;
-    struct agent *items = agents->data.items;
-    if (type == agent_type()) show_agent(call, record);
-    for (size_t i = 0; type == agents_type() && i < agents->data.count; i++)
-        show_agent(call, &items[i]);
+    const struct list *list = type == agents_type() ? &((struct agents *)record)->data : NULL;
+    struct agent *items = list ? list->items : record;
+    size_t count = list ? list->count : type == agent_type();
+    for (size_t i = 0; i < count; i++) show_agent(call, &items[i]);
 }
 
 static void write_list_answer(const struct documents *documents, struct buffer *out)

@@ -1,6 +1,8 @@
 #include "gateway/admin_input.h"
 
 #include "common/language.h"
+#include "common/providers.h"
+#include "common/sealing.h"
 #include "common/text.h"
 #include "gateway/chat_request.h"
 #include "proto/codec.h"
@@ -10,6 +12,7 @@
 #define URL_BYTES_MAX      2048
 #define CONTEXT_TOKENS_MAX 1000000
 #define FALLBACKS_MAX      8
+#define KEY_BYTES_MAX      4096
 
 /* --- what the members may hold --- */
 
@@ -28,6 +31,10 @@ static const struct text_rule agent_texts[] = {
     TEXT_RULE(agent, model, NAME_CHARACTERS_MAX),
     TEXT_RULE(agent, base_url, URL_BYTES_MAX),
     TEXT_RULE(agent, system_prompt, PROMPT_BYTES_MAX),
+};
+static const struct text_rule fallback_texts[] = {
+    TEXT_RULE(fallback, model, NAME_CHARACTERS_MAX),
+    TEXT_RULE(fallback, base_url, URL_BYTES_MAX),
 };
 static const struct text_rule portfolio_texts[] = {
     TEXT_RULE(portfolio, name, NAME_CHARACTERS_MAX),
@@ -74,27 +81,73 @@ static bool one_of(struct slice text, const char *const *words, size_t count)
 
 /* --- agents --- */
 
-static err_t check_provider(struct slice provider)
+static bool is_printable(struct slice text)
 {
-    static const char *const providers[] = {"extractive", "openai", "mistral", "anthropic",
-                                            "openai-compatible"};
-    return !provider.ptr || one_of(provider, providers, ARRAY_LEN(providers))
-               ? OK
-               : ERR_PROVIDER_UNKNOWN;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] > '~') return false;
+    return true;
 }
 
-/* The fallbacks' providers, and that no key is given where none can be sealed. */
+/* http or https and a host: no password (it would be shown), no query. Whether the address may be
+ * asked is for the generator to say, which resolves it. */
+static bool is_base_url(struct slice url)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+        if (url.len <= len || memcmp(url.ptr, schemes[i], len) || url.ptr[len] == '/' ||
+            url.ptr[len] == ':')
+            continue;
+        for (size_t at = len; at < url.len; at++)
+            if (strchr("@?#\"<>\\^`{|}", url.ptr[at])) return false;
+        return is_printable(url);
+    }
+    return false;
+}
+
+/* A key goes into a header. One that is sealed was not typed by its owner. */
+static err_t check_key(struct slice key, struct json_problem *problem)
+{
+    if (key.len > KEY_BYTES_MAX)
+        return json_problem(problem, "api_key is longer than %d characters", KEY_BYTES_MAX);
+    if (!is_printable(key))
+        return json_problem(problem, "api_key must be printable ASCII without spaces");
+    return is_sealed(key) ? json_problem(problem, "api_key is not a provider's key") : OK;
+}
+
+/* `of` is a fallback, or what an agent says of its own provider. */
+static err_t check_provider(const struct fallback *of, struct json_problem *problem)
+{
+    if (of->provider.len && !provider_known(of->provider)) {
+        json_problem(problem, "provider is one of " PROVIDER_NAMES);
+        return ERR_PROVIDER_UNKNOWN;
+    }
+    if (of->base_url.len && !is_base_url(of->base_url))
+        return json_problem(problem, "base_url must be http:// or https://, a host and a path");
+    return check_key(of->api_key, problem);
+}
+
 static err_t check_providers(const struct agent *agent, struct json_problem *problem)
 {
     const struct fallback *fallbacks = agent->fallbacks.items;
-    err_t error = check_provider(agent->provider);
+    struct fallback own = {
+        .provider = agent->provider, .base_url = agent->base_url, .api_key = agent->api_key};
+    err_t error = check_provider(&own, problem);
     if (agent->fallbacks.count > FALLBACKS_MAX)
         return json_problem(problem, "fallbacks are more than %d", FALLBACKS_MAX);
-    if (agent->api_key.len) return ERR_KMS_KEY_MISSING;
-    for (size_t i = 0; i < agent->fallbacks.count && !error; i++)
-        error =
-            fallbacks[i].api_key.len ? ERR_KMS_KEY_MISSING : check_provider(fallbacks[i].provider);
+    for (size_t i = 0; i < agent->fallbacks.count && !error; i++) {
+        error = check_texts(fallback_texts, ARRAY_LEN(fallback_texts), &fallbacks[i], problem);
+        if (!error) error = check_provider(&fallbacks[i], problem);
+    }
     return error;
+}
+
+static bool brings_keys(const struct agent *agent)
+{
+    const struct fallback *fallbacks = agent->fallbacks.items;
+    bool brings = agent->api_key.len;
+    for (size_t i = 0; i < agent->fallbacks.count; i++) brings |= fallbacks[i].api_key.len > 0;
+    return brings;
 }
 
 static err_t check_numbers(const struct agent *agent, struct json_problem *problem)
@@ -122,7 +175,7 @@ static err_t check_name(struct slice name, bool is_new, struct json_problem *pro
 err_t admin_read_agent(struct admin_input *input, const json_t *value, struct buffer *frame,
                        struct json_problem *problem)
 {
-    static const char *const ignored[] = {"id", "version"};
+    static const char *const ignored[] = {"id", "version", "has_api_key"};
     struct arena arena = {0};
     struct put_agent put = {.tenant = input->tenant, .id = input->id};
     err_t error = record_from_json(agent_type(), value, &arena, &put.agent, problem);
@@ -132,6 +185,7 @@ err_t admin_read_agent(struct admin_input *input, const json_t *value, struct bu
     if (!error) error = check_numbers(&put.agent, problem);
     if (!error) {
         ignore_members(agent_type(), &put.agent, ignored, ARRAY_LEN(ignored));
+        input->brings_keys = brings_keys(&put.agent);
         record_encode(put_agent_type(), &put, frame);
     }
     arena_free(&arena);

@@ -12,12 +12,12 @@ struct admin_input {
     uint64_t id;           /* of the object; 0 when it is to be made */
     uint64_t portfolio_id; /* of documents */
     uint64_t document_bytes_max;
-    bool is_list; /* out: an array was posted */
+    bool is_list;     /* out: an array was posted */
+    bool brings_keys; /* out: of an agent, to be sealed before the store may have it */
 };
 
 /* Appends the request frame. INVALID_FIELD and the JSON errors, with the problem told;
- * PROVIDER_UNKNOWN, KMS_KEY_MISSING (keys are refused as long as they cannot be sealed),
- * DOCUMENT_EMPTY, DOCUMENT_TOO_LARGE. */
+ * PROVIDER_UNKNOWN, DOCUMENT_EMPTY, DOCUMENT_TOO_LARGE. */
 err_t admin_read_agent(struct admin_input *input, const json_t *value, struct buffer *frame,
                        struct json_problem *problem) MUST_USE;
 err_t admin_read_portfolio(struct admin_input *input, const json_t *value, struct buffer *frame,

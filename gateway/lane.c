@@ -251,6 +251,8 @@ static void on_fail(struct lanes *lanes, struct lane_job *job, const struct lane
     stage_done(job, now_us);
     job_keep_meta(job, &fail->meta);
     job->error = error_from_code(fail->code);
+    if (fail->message.len && error_category(job->error) == ERROR_CLIENT)
+        job->message = arena_copy(&job->arena, fail->message);
     job->retryable = fail->retryable;
     token_stream_count(&job->stream, fail->count, now_us / 1000);
     job_move(lanes, job, JOB_COUNTED, now_us);

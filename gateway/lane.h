@@ -74,6 +74,7 @@ struct lane_job_view {
     void *owner;
     struct slice answer; /* so far */
     err_t error;
+    const char *message; /* the worker's words on a mistake of the caller's; else NULL */
     bool retryable, answered;
     const struct meta *meta;
     struct slice result;

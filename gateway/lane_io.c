@@ -157,6 +157,7 @@ static void act_end(struct lane_io *io, struct lane_job *job)
     struct caller *caller = view.owner;
     struct job_end end = {
         .error = view.error,
+        .message = view.message,
         .retryable = view.retryable,
         .meta = view.meta,
         .result = view.result,

@@ -32,7 +32,8 @@ struct job_spec {
 
 /* How a job ended. Everything is valid during the callback only. */
 struct job_end {
-    err_t error; /* OK, or what the client is told */
+    err_t error;         /* OK, or what the client is told */
+    const char *message; /* for people, of an error of theirs: which member is wrong; may be NULL */
     bool retryable;
     const struct meta *meta;       /* of the last message; zeros where there was none */
     struct slice result;           /* ANSWER's result frame; empty after DONE */

@@ -322,6 +322,7 @@ struct lane_job_view lane_job_view(const struct lane_job *job)
         .owner = job->owner,
         .answer = buffer_slice(&job->stream.answer),
         .error = job->error,
+        .message = job->message,
         .retryable = job->retryable,
         .answered = job->answered,
         .meta = job->meta,

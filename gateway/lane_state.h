@@ -46,6 +46,7 @@ struct lane_job {
     struct token_stream stream;
     uint64_t taken, tack_got, tack_bytes;
     err_t error;
+    const char *message; /* in the arena */
     bool retryable;
     const struct meta *meta;
     struct slice result;

@@ -2,9 +2,10 @@
 #include "workers/retriever/objects.h"
 #include "workers/retriever/sqlite_store.h"
 
-#define AGENT_COLUMNS                                                                     \
-    "id, version, name, provider, model, base_url, system_prompt, temperature, language," \
-    " portfolio_id, top_k, max_context_tokens, semantic_cache, semantic_threshold, fallbacks"
+#define AGENT_COLUMNS                                                                           \
+    "id, version, name, provider, model, base_url, system_prompt, temperature, language,"       \
+    " portfolio_id, top_k, max_context_tokens, semantic_cache, semantic_threshold, fallbacks, " \
+    "api_key"
 
 static err_t read_agent(struct work *work, const struct rows *rows, struct agent *agent)
 {
@@ -25,10 +26,12 @@ static err_t read_agent(struct work *work, const struct rows *rows, struct agent
         .max_context_tokens = rows_u64(rows, 11),
         .semantic_cache = rows_u64(rows, 12),
         .semantic_threshold = rows_f64(rows, 13),
+        .api_key = rows_copy(rows, 15, arena),
     };
     struct slice fallbacks = arena_slice(arena, rows_blob(rows, 14));
     err_t error = record_decode(agent_type(), fallbacks, arena, &kept);
     agent->fallbacks = kept.fallbacks;
+    agent_tell_keys(agent);
     return error;
 }
 
@@ -78,22 +81,24 @@ static err_t check(struct work *work, struct slice tenant, const struct agent *a
 }
 
 /* Writes every member of an agent whose row is there. */
-static err_t agent_store(struct work *work, const struct agent *agent)
+static err_t agent_store(struct work *work, struct agent *agent)
 {
     struct buffer fallbacks = {0};
     struct agent kept = {.fallbacks = agent->fallbacks};
+    agent_tell_keys(agent);
     if (kept.fallbacks.count) record_encode(agent_type(), &kept, &fallbacks);
     err_t error =
         db_run(work->db,
                "UPDATE agents SET version = ?, name = ?, provider = ?, model = ?, base_url = ?,"
                " system_prompt = ?, temperature = ?, language = ?, portfolio_id = ?, top_k = ?,"
-               " max_context_tokens = ?, semantic_cache = ?, semantic_threshold = ?, fallbacks = ?"
+               " max_context_tokens = ?, semantic_cache = ?, semantic_threshold = ?, fallbacks = ?,"
+               " api_key = ?"
                " WHERE id = ?",
-               "itttttdtiiiidbi", agent->version, agent->name, agent->provider, agent->model,
+               "itttttdtiiiidbti", agent->version, agent->name, agent->provider, agent->model,
                agent->base_url, agent->system_prompt, agent->temperature, agent->language,
                agent->portfolio_id, agent->top_k, agent->max_context_tokens,
                (uint64_t)agent->semantic_cache, agent->semantic_threshold, buffer_slice(&fallbacks),
-               agent->id);
+               agent->api_key, agent->id);
     buffer_free(&fallbacks);
     return error ? error : change_log(work, "agent", agent->id, agent->version, 0, 0);
 }
@@ -105,7 +110,6 @@ err_t agent_create(struct work *work, const void *request, void *result)
     *agent = put->agent;
     agent->present = 0;
     agent->version = 1;
-    if (!agent->provider.len) agent->provider = SLICE("extractive");
     err_t error = check(work, put->tenant, agent);
     if (!error)
         error = db_run(work->db, "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?)",
@@ -122,7 +126,7 @@ err_t agent_update(struct work *work, const void *request, void *result)
     err_t error = agent_find(work, put->tenant, put->id, agent);
     if (error) return error;
     uint64_t id = agent->id, version = agent->version;
-    record_merge(agent_type(), agent, &put->agent);
+    agent_change(agent, &put->agent);
     agent->present = 0;
     agent->id = id;
     agent->version = version + 1;

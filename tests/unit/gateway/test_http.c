@@ -46,8 +46,28 @@ static const struct refusal {
     {"limit of zero", "GET", "/api/agents?limit=0", "", NULL, 422, "limit must be at least 1"},
     {"unknown provider", "POST", "/api/agents", "", "{\"name\":\"a\",\"provider\":\"x\"}", 422,
      "provider_unknown"},
-    {"a key that cannot be sealed", "POST", "/api/agents", "",
-     "{\"name\":\"a\",\"api_key\":\"sk-1\"}", 409, "kms_key_missing"},
+    {"a fallback of nobody", "POST", "/api/agents", "",
+     "{\"name\":\"a\",\"fallbacks\":[{\"provider\":\"x\"}]}", 422, "provider_unknown"},
+    {"a key that looks sealed", "POST", "/api/agents", "",
+     "{\"name\":\"a\",\"api_key\":\"v1.0123456789abcdef.QUJD\"}", 422, "api_key is not a"},
+    {"a key with a line end", "PUT", "/api/agents/1", "", "{\"api_key\":\"sk\\r\\nX: y\"}", 422,
+     "api_key must be printable"},
+    {"a fallback's key with a space", "PUT", "/api/agents/1", "",
+     "{\"fallbacks\":[{\"provider\":\"openai\",\"api_key\":\"s k\"}]}", 422,
+     "api_key must be printable"},
+    {"a base URL without scheme", "PUT", "/api/agents/1", "", "{\"base_url\":\"localhost:1\"}", 422,
+     "base_url must be http"},
+    {"a base URL of a file", "PUT", "/api/agents/1", "", "{\"base_url\":\"file:///etc/passwd\"}",
+     422, "base_url must be http"},
+    {"a base URL without host", "PUT", "/api/agents/1", "", "{\"base_url\":\"http:///v1\"}", 422,
+     "base_url must be http"},
+    {"a base URL with a password", "PUT", "/api/agents/1", "",
+     "{\"base_url\":\"http://me:pw@host/v1\"}", 422, "base_url must be http"},
+    {"a base URL with a query", "PUT", "/api/agents/1", "", "{\"base_url\":\"http://h/v1?a=b\"}",
+     422, "base_url must be http"},
+    {"a fallback's base URL with a space", "PUT", "/api/agents/1", "",
+     "{\"fallbacks\":[{\"provider\":\"openai\",\"base_url\":\"http://h /\"}]}", 422,
+     "base_url must be http"},
     {"empty document", "POST", "/api/portfolios/1/documents", "", "{\"content\":\"\"}", 422,
      "document_empty"},
     {"unknown format", "POST", "/api/portfolios/1/documents", "",
@@ -561,6 +581,52 @@ static void documents_are_201_when_stored_and_202_while_indexing(void **state)
     }
 }
 
+static void an_agent_goes_by_the_generator_only_with_a_key_to_seal(void **state)
+{
+    static const struct {
+        const char *body, *stages; /* "": the kind's own, generator first */
+    } table[] = {
+        {"{\"name\":\"a\"}", "R"},
+        {"{\"name\":\"a\",\"api_key\":null}", "R"},
+        {"{\"name\":\"a\",\"api_key\":\"\"}", "R"},
+        {"{\"name\":\"a\",\"api_key\":\"sk-1\"}", ""},
+        {"{\"name\":\"a\",\"base_url\":\"http://[::1]:8080/v1\",\"provider\":\"openai\"}", "R"},
+        {"{\"fallbacks\":[{\"provider\":\"openai\"}]}", "R"},
+        {"{\"fallbacks\":[{\"provider\":\"openai\"},{\"provider\":\"mistral\",\"api_key\":\"k\"}]}",
+         ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct client client = client_connect(*state);
+        client_ask(*state, &client, "PUT", "/api/agents/3", "", table[i].body);
+        TURN_UNTIL(((struct fixture *)*state), fake_job_of(KIND_AGENT_UPDATE));
+        assert_string_equal(fake_job_of(KIND_AGENT_UPDATE)->stages, table[i].stages);
+        fake_answer(fake_job_of(KIND_AGENT_UPDATE), &(struct agent){.id = 3});
+        TURN_UNTIL(((struct fixture *)*state), client_has_answer(&client));
+        client_close(&client);
+    }
+}
+
+static void an_agent_without_a_provider_is_shown_with_the_generators_default(void **state)
+{
+    static const struct {
+        struct agent agent;
+        const char *want;
+    } table[] = {
+        {{.id = 3}, "\"provider\":\"openai\",\"model\":\"gpt-4o-mini\""},
+        {{.id = 3, .model = {"own", 3}}, "\"provider\":\"openai\",\"model\":\"own\""},
+        {{.id = 3, .provider = {"mistral", 7}}, "\"provider\":\"mistral\",\"model\":\"\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct client client = client_connect(*state);
+        client_ask(*state, &client, "GET", "/api/agents/3", "", NULL);
+        TURN_UNTIL(((struct fixture *)*state), fake_job_of(KIND_AGENT_GET));
+        fake_answer(fake_job_of(KIND_AGENT_GET), &table[i].agent);
+        TURN_UNTIL(((struct fixture *)*state), client_has_answer(&client));
+        assert_non_null(strstr(client_text(&client), table[i].want));
+        client_close(&client);
+    }
+}
+
 static void an_update_carries_only_the_members_that_were_given(void **state)
 {
     struct fixture *fixture = *state;
@@ -574,10 +640,12 @@ static void an_update_carries_only_the_members_that_were_given(void **state)
     assert_int_equal(record_decode(put_agent_type(), frame, &arena, &put), OK);
     assert_int_equal(put.id, 3);
     assert_int_equal(__builtin_popcountll(put.agent.present), 2);
-    fake_answer(fake_job_of(KIND_AGENT_UPDATE), &(struct agent){.id = 3, .api_key = SLICE("sk")});
+    fake_answer(fake_job_of(KIND_AGENT_UPDATE),
+                &(struct agent){.id = 3, .api_key = SLICE("sk"), .has_api_key = true});
     TURN_UNTIL(fixture, client_has_answer(&client));
     assert_int_equal(client_status(&client), 200);
-    assert_null(strstr(client_text(&client), "api_key"));
+    assert_null(strstr(client_text(&client), "\"api_key"));
+    assert_non_null(strstr(client_text(&client), "\"has_api_key\":true"));
     arena_free(&arena);
     client_close(&client);
 }
@@ -708,6 +776,8 @@ int main(void)
         HTTP_TEST(askers_of_one_agent_share_one_job_and_the_last_known_serves),
         HTTP_TEST(an_unknown_agent_is_404),
         HTTP_TEST(documents_are_201_when_stored_and_202_while_indexing),
+        HTTP_TEST(an_agent_goes_by_the_generator_only_with_a_key_to_seal),
+        HTTP_TEST(an_agent_without_a_provider_is_shown_with_the_generators_default),
         HTTP_TEST(an_update_carries_only_the_members_that_were_given),
         HTTP_TEST(a_delete_is_204_and_of_something_unknown_404),
         HTTP_TEST(readyz_is_503_until_every_pool_has_a_worker),

@@ -103,7 +103,7 @@ static void raw_json_passes_through_and_must_be_an_object(void **state)
 
 static void every_field_is_written_but_what_is_for_writing_only(void **state)
 {
-    struct fallback fallback = {.model = SLICE("m"), .api_key = SLICE("sk-2")};
+    struct fallback fallback = {.model = SLICE("m"), .api_key = SLICE("sk-2"), .has_api_key = true};
     struct agent agent = {.id = 1,
                           .name = SLICE("a \"b\""),
                           .api_key = SLICE("sk-1"),
@@ -111,10 +111,11 @@ static void every_field_is_written_but_what_is_for_writing_only(void **state)
                           .fallbacks = {&fallback, 1}};
     static const char want[] =
         "{\"id\":1,\"name\":\"a \\\"b\\\"\",\"provider\":\"\",\"model\":\"\",\"base_url\":\"\","
-        "\"system_prompt\":\"\",\"temperature\":0.7,\"language\":null,\"portfolio_id\":null,"
+        "\"has_api_key\":false,\"system_prompt\":\"\",\"temperature\":0.7,\"language\":null,"
+        "\"portfolio_id\":null,"
         "\"top_k\":null,\"max_context_tokens\":null,\"semantic_cache\":false,"
         "\"semantic_threshold\":null,\"fallbacks\":[{\"provider\":\"\",\"model\":\"m\","
-        "\"base_url\":\"\"}],\"version\":0}";
+        "\"base_url\":\"\",\"has_api_key\":true}],\"version\":0}";
     struct buffer out = {0};
     (void)state;
     record_to_json(agent_type(), &agent, &out);

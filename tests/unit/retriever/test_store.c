@@ -9,7 +9,7 @@ static void a_new_store_has_the_assistant(void **state)
     const struct agent *agent = agents.data.items;
     assert_int_equal(agent->id, 1);
     assert_text(agent->name, "Assistant");
-    assert_text(agent->provider, "extractive");
+    assert_text(agent->provider, "");
     assert_int_equal(agent->portfolio_id, 0);
 }
 
@@ -66,6 +66,94 @@ static void an_update_changes_only_what_it_names(void **state)
     assert_int_equal(got.top_k, 0);
 }
 
+/* --- keys of providers --- */
+
+#define KEY_1 SLICE("v1.0123456789abcdef.QUJD")
+#define KEY_2 SLICE("v1.0123456789abcdef.REVG")
+
+static uint64_t bit_of(const struct record_type *type, const char *name)
+{
+    for (size_t i = 0; i < type->count; i++)
+        if (!strcmp(type->fields[i].name, name)) return UINT64_C(1) << i;
+    fail_msg("no field %s", name);
+    return 0;
+}
+
+static void a_key_is_kept_as_long_as_its_provider_and_address(void **state)
+{
+    static const struct {
+        const char *what;
+        struct agent change;
+        const char *gives[3]; /* members that are given though they are empty */
+        bool keeps;
+        const char *want_model, *want_url;
+    } table[] = {
+        {"another member", {.name = {"b", 1}}, {0}, true, "m", "http://h"},
+        {"another model", {.model = {"n", 1}}, {0}, true, "n", "http://h"},
+        {"the same provider", {.provider = {"openai", 6}}, {0}, true, "m", "http://h"},
+        {"another provider", {.provider = {"mistral", 7}}, {0}, false, "", ""},
+        {"another provider with its model",
+         {.provider = {"mistral", 7}, .model = {"n", 1}},
+         {0},
+         false,
+         "n",
+         ""},
+        {"no provider", {0}, {"provider"}, false, "", ""},
+        {"another address", {.base_url = {"http://i", 8}}, {0}, false, "m", "http://i"},
+        {"no address", {0}, {"base_url"}, false, "m", ""},
+        {"no key", {0}, {"api_key"}, false, "m", "http://h"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct put_agent put = {.agent = {.name = SLICE("a"),
+                                          .provider = SLICE("openai"),
+                                          .model = SLICE("m"),
+                                          .base_url = SLICE("http://h"),
+                                          .api_key = KEY_1}};
+        struct agent made, got;
+        assert_int_equal(call(*state, KIND_AGENT_CREATE, &put, &made), OK);
+        assert_true(made.has_api_key);
+        struct put_agent change = {.id = made.id, .agent = table[i].change};
+        for (size_t g = 0; g < ARRAY_LEN(table[i].gives) && table[i].gives[g]; g++)
+            change.agent.present |= bit_of(agent_type(), table[i].gives[g]);
+        assert_int_equal(call(*state, KIND_AGENT_UPDATE, &change, NULL), OK);
+        assert_int_equal(call(*state, KIND_AGENT_GET, &(struct select){.id = made.id}, &got), OK);
+        if (got.has_api_key != table[i].keeps) print_error("%s\n", table[i].what);
+        assert_int_equal(got.has_api_key, table[i].keeps);
+        assert_true(slice_equal(got.api_key, table[i].keeps ? KEY_1 : SLICE("")));
+        assert_text(got.model, table[i].want_model);
+        assert_text(got.base_url, table[i].want_url);
+    }
+}
+
+static void
+fallbacks_that_are_given_anew_keep_the_keys_of_the_same_provider_and_address(void **state)
+{
+    struct fallback kept[] = {
+        {.provider = SLICE("openai"), .model = SLICE("a"), .api_key = KEY_1},
+        {.provider = SLICE("openai"), .model = SLICE("b"), .api_key = KEY_2},
+        {.provider = SLICE("mistral"), .api_key = KEY_1},
+    };
+    struct fallback given[] = {
+        {.provider = SLICE("mistral"), .model = SLICE("another")},
+        {.provider = SLICE("openai"), .model = SLICE("b")},
+        {.provider = SLICE("openai"), .model = SLICE("b"), .base_url = SLICE("http://h")},
+        {.provider = SLICE("anthropic")},
+        {.provider = SLICE("openai"), .present = bit_of(fallback_type(), "api_key")},
+    };
+    const struct slice want[] = {KEY_1, KEY_2, SLICE(""), SLICE(""), SLICE("")};
+    struct put_agent put = {.agent = {.name = SLICE("a"), .fallbacks = {kept, ARRAY_LEN(kept)}}};
+    struct agent made, got;
+    assert_int_equal(call(*state, KIND_AGENT_CREATE, &put, &made), OK);
+    struct put_agent change = {.id = made.id, .agent = {.fallbacks = {given, ARRAY_LEN(given)}}};
+    assert_int_equal(call(*state, KIND_AGENT_UPDATE, &change, &got), OK);
+    const struct fallback *fallbacks = got.fallbacks.items;
+    assert_int_equal(got.fallbacks.count, ARRAY_LEN(want));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_true(slice_equal(fallbacks[i].api_key, want[i]));
+        assert_int_equal(fallbacks[i].has_api_key, want[i].len > 0);
+    }
+}
+
 static void wrong_agents_are_refused(void **state)
 {
     static const struct {
@@ -73,7 +161,14 @@ static void wrong_agents_are_refused(void **state)
         err_t want;
     } table[] = {
         {{.name = {"a", 1}, .provider = {"telepathy", 9}}, ERR_PROVIDER_UNKNOWN},
-        {{.name = {"a", 1}, .api_key = {"sk-1", 4}}, ERR_KMS_KEY_MISSING},
+        {{.name = {"a", 1}, .api_key = {"sk-1", 4}}, ERR_INVALID_FIELD}, /* of nobody */
+        {{.name = {"a", 1}, .provider = {"openai", 6}, .api_key = {"sk-1", 4}},
+         ERR_KMS_KEY_MISSING},
+        {{.name = {"a", 1}, .base_url = {"http://h", 8}}, ERR_INVALID_FIELD},
+        {{.name = {"a", 1}, .provider = {"openai-compatible", 17}, .model = {"m", 1}},
+         ERR_INVALID_FIELD},
+        {{.name = {"a", 1}, .provider = {"openai-compatible", 17}, .base_url = {"http://h", 8}},
+         ERR_INVALID_FIELD},
         {{.name = {"", 0}}, ERR_INVALID_FIELD},
         {{.name = {"a", 1}, .portfolio_id = 999}, ERR_PORTFOLIO_NOT_FOUND},
     };
@@ -278,6 +373,8 @@ int main(void)
         STORE_TEST(a_new_store_has_the_assistant),
         STORE_TEST(an_agent_keeps_every_member),
         STORE_TEST(an_update_changes_only_what_it_names),
+        STORE_TEST(a_key_is_kept_as_long_as_its_provider_and_address),
+        STORE_TEST(fallbacks_that_are_given_anew_keep_the_keys_of_the_same_provider_and_address),
         STORE_TEST(wrong_agents_are_refused),
         STORE_TEST(lists_come_in_pages),
         STORE_TEST(portfolios_take_the_default_embedder_and_refuse_unknown_ones),
