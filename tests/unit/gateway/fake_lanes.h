@@ -91,13 +91,8 @@ bool lane_io_ready(const struct lane_io *io, enum pool pool)
 }
 const char *lane_io_serves(const struct lane_io *io, enum pool pool)
 {
-<<<<<<< Updated upstream
-    (void)io, (void)pool;
-    return fake_serves;
-=======
     (void)io;
-    return pool == POOL_GENERATE ? "openai/gpt-4o-mini" : "hashing-1";
->>>>>>> Stashed changes
+    return pool == POOL_GENERATE ? "openai/gpt-4o-mini" : fake_serves;
 }
 void lane_io_drain(struct lane_io *io)
 {
