@@ -14,6 +14,7 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *buffer, struct slice slice);
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_char(struct buffer *buffer, char c);
+void buffer_append_number(struct buffer *buffer, uint64_t number); /* in decimal */
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF(2, 3);
 /* Makes room for `len` more bytes and returns where they go; the caller adds to `len` itself. */
 char *buffer_reserve(struct buffer *buffer, size_t len);

@@ -61,9 +61,22 @@ void chat_take_end(struct chat *chat, const struct job_end *end)
 
 /* --- members --- */
 
-static void write_ms(struct buffer *out, const char *name, uint64_t us)
+/* A member in milliseconds. */
+static void write_ms(struct buffer *out, const char *name, uint64_t us, const char *end)
 {
-    if (us) buffer_printf(out, "\"%s\":%.3f,", name, (double)us / 1e3);
+    buffer_append_char(out, '"');
+    buffer_append_text(out, name);
+    buffer_append_text(out, "\":");
+    buffer_append_number(out, us / 1000);
+    buffer_append_char(out, '.');
+    for (uint64_t unit = 100; unit; unit /= 10)
+        buffer_append_char(out, (char)('0' + us / unit % 10));
+    buffer_append_text(out, end);
+}
+
+static void write_ms_if_any(struct buffer *out, const char *name, uint64_t us)
+{
+    if (us) write_ms(out, name, us, ",");
 }
 
 static void write_timings(const struct chat *chat, struct buffer *out)
@@ -73,12 +86,13 @@ static void write_timings(const struct chat *chat, struct buffer *out)
         buffer_append_slice(out, buffer_slice(&chat->known_timings));
         return;
     }
-    buffer_printf(out, "{\"queue\":%.3f,", (double)timings->queue / 1e3);
+    buffer_append_char(out, '{');
+    write_ms(out, "queue", timings->queue, ",");
     for (enum pool pool = 0; pool < POOL_COUNT; pool++)
-        write_ms(out, pool_name(pool), timings->stage[pool]);
-    write_ms(out, "first_token", timings->first_token);
-    write_ms(out, "record", timings->record);
-    buffer_printf(out, "\"total\":%.3f}", (double)timings->total / 1e3);
+        write_ms_if_any(out, pool_name(pool), timings->stage[pool]);
+    write_ms_if_any(out, "first_token", timings->first_token);
+    write_ms_if_any(out, "record", timings->record);
+    write_ms(out, "total", timings->total, "}");
 }
 
 static void write_ids(const struct chat *chat, struct buffer *out)
@@ -198,10 +212,10 @@ void chat_close(const struct chat *chat)
     log_info("job=%ju request=%s route=%s status=%s agent=%ju portfolio=%ju language=%s level=%s "
              "tokens=%ju bytes=%zu total=%.1fms delays=queue %.1f/embed %.1f/retrieve %.1f/"
              "generate %.1f/record %.1f",
-             (uintmax_t)chat->job, chat->request_id, chat->shape->name,
-             error_code(chat->error), (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id,
-             language_name_of(chat), level, (uintmax_t)chat->usage.completion_tokens,
-             chat->answer.len, (double)timings->total / 1e3, (double)timings->queue / 1e3,
+             (uintmax_t)chat->job, chat->request_id, chat->shape->name, error_code(chat->error),
+             (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id, language_name_of(chat),
+             level, (uintmax_t)chat->usage.completion_tokens, chat->answer.len,
+             (double)timings->total / 1e3, (double)timings->queue / 1e3,
              (double)timings->stage[POOL_EMBED] / 1e3, (double)timings->stage[POOL_RETRIEVE] / 1e3,
              (double)timings->stage[POOL_GENERATE] / 1e3, (double)timings->record / 1e3);
 }

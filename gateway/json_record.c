@@ -243,7 +243,7 @@ static void write_value(const struct field *field, const void *at, struct buffer
 {
     switch (field->type) {
     case FIELD_BOOL: buffer_append_text(out, *(const bool *)at ? "true" : "false"); break;
-    case FIELD_U64: buffer_printf(out, "%ju", (uintmax_t) * (const uint64_t *)at); break;
+    case FIELD_U64: buffer_append_number(out, *(const uint64_t *)at); break;
     case FIELD_F64: json_append_number(out, *(const double *)at); break;
     case FIELD_TEXT: json_append_string(out, *(const struct slice *)at); break;
     case FIELD_BYTES: buffer_append_text(out, "null"); break; /* no place in JSON */
