@@ -27,15 +27,24 @@ static bool is_low(struct slice text)
     return is_surrogate(text, 0xB0);
 }
 
+/* How many bytes at the end are a code point without its last ones. */
+static size_t cut_sequence(struct slice text)
+{
+    for (size_t len = 1; len <= SURROGATE_LEN && len <= text.len; len++) {
+        unsigned char byte = (unsigned char)text.ptr[text.len - len];
+        if ((byte & 0xC0) != 0x80) return sequence_len(byte) > len ? len : 0;
+    }
+    return 0;
+}
+
 /* How many bytes at the end may become a code point with what follows. */
 static size_t unfinished(struct slice text)
 {
-    for (size_t len = 1; len <= SURROGATE_LEN && len <= text.len; len++) {
-        struct slice tail = {text.ptr + text.len - len, len};
-        if (((unsigned char)tail.ptr[0] & 0xC0) == 0x80) continue; /* it starts further left */
-        return sequence_len((unsigned char)tail.ptr[0]) > len || is_high(tail) ? len : 0;
-    }
-    return 0;
+    size_t cut = cut_sequence(text), with_high = cut + SURROGATE_LEN;
+    if (text.len < with_high) return cut;
+    struct slice tail = {text.ptr + text.len - with_high, with_high};
+    return is_high(tail) && (!cut || tail.ptr[SURROGATE_LEN] == (char)SURROGATE_LEAD) ? with_high
+                                                                                      : cut;
 }
 
 static uint32_t ten_bits(const char *surrogate)

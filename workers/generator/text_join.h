@@ -8,7 +8,7 @@
 
 /* The piece of a code point that waits for its rest. Zero-initialised is ready. */
 struct text_join {
-    char held[3];
+    char held[5];
     uint8_t held_len;
 };
 
