@@ -27,6 +27,7 @@ static const struct command {
 } commands[] = {
     {"ask", ask_main, "ask a question, see the answer as it comes, then its sources"},
     {"ingest", ingest_main, "load files or folders into a portfolio"},
+    {"reembed", reembed_main, "make the vectors of portfolios anew, with another embedder"},
     {"classify", classify_main,
      "language and level of questions, JSON lines in and out; no server"},
     {"settings", settings_main, "print all settings of all processes, as a Markdown table"},

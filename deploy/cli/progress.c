@@ -67,8 +67,9 @@ void progress_format(const struct progress *progress, size_t done, uint64_t byte
     double share = share_done(progress, done, bytes);
     share = MIN(share, 1.0);
     format_time_left(share > 0 ? seconds / share - seconds : 0, left, sizeof(left));
-    int len = snprintf(figures, sizeof(figures), "%3.0f%% %zu/%zu files, %.0f/s", share * 100, done,
-                       progress->total, (double)done / seconds);
+    int len = snprintf(figures, sizeof(figures), "%3.0f%% %zu/%zu %s, %.0f/s", share * 100, done,
+                       progress->total, progress->unit ? progress->unit : "files",
+                       (double)done / seconds);
     if (progress->bytes_total)
         len += snprintf(figures + len, sizeof(figures) - (size_t)len, ", %.1f MB/s",
                         (double)bytes / 1e6 / seconds);

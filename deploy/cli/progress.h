@@ -12,11 +12,12 @@ struct progress {
     bool terminal;
     bool quiet;
     uint64_t started_ms, shown_ms;
+    const char *unit; /* of `total`; NULL: "files" */
 };
 
 struct progress progress_begin(const char *what, size_t total, uint64_t bytes_total, bool quiet);
-/* Shows that `done` files, `bytes` bytes are done; as often as it is called, shown at most a few
- * times a second. */
+/* Shows that `done` of `total`, `bytes` bytes are done; as often as it is called, shown at most a
+ * few times a second. */
 void progress_show(struct progress *progress, size_t done, uint64_t bytes);
 /* Shows it a last time and leaves the line. */
 void progress_end(struct progress *progress, size_t done, uint64_t bytes);
