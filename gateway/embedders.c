@@ -14,13 +14,21 @@ static bool next_name(struct slice *list, struct slice *name)
     return true;
 }
 
+/* "openai/" is every model of that provider. */
+static bool is_one_of(struct slice name, struct slice wanted)
+{
+    bool all = name.len > 1 && name.ptr[name.len - 1] == '/' && wanted.len > name.len;
+    if (all) wanted.len = name.len;
+    return slice_equal(name, wanted);
+}
+
 /* Who names nothing takes whatever comes. */
 static bool names(struct slice list, struct slice wanted)
 {
     struct slice name;
     if (!list.len) return true;
     while (next_name(&list, &name))
-        if (slice_equal(name, wanted)) return true;
+        if (is_one_of(name, wanted)) return true;
     return false;
 }
 
@@ -30,6 +38,13 @@ bool embedder_is_served(const struct lane_io *lanes, struct slice name)
     for (size_t i = 0; lane_io_worker(lanes, POOL_EMBED, i, &worker); i++)
         if (!strcmp(worker.state, "ready") && names(slice_of(worker.serves), name)) return true;
     return false;
+}
+
+struct slice embedder_default(const struct lane_io *lanes)
+{
+    struct slice list = slice_of(lane_io_serves(lanes, POOL_EMBED)), name = {"", 0};
+    next_name(&list, &name);
+    return name;
 }
 
 const char *embedder_itinerary(const struct lane_io *lanes, enum kind kind, struct slice embedder)

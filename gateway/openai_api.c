@@ -74,13 +74,14 @@ static err_t answer_model(struct call *call, const void *result, struct buffer *
 /* A vector of another embedder than was asked for would be of no use, whatever its shape. */
 static err_t choose_embedder(struct call *call, struct slice *embedder)
 {
+    const struct lane_io *lanes = call->gateway->lanes;
     struct slice model = call->texts.model;
     if (slice_equal(model, SLICE("default"))) return OK;
-    if (!embedder_is_served(call->gateway->lanes, model)) {
+    if (lane_io_ready(lanes, POOL_EMBED) && !embedder_is_served(lanes, model)) {
+        struct slice usual = embedder_default(lanes);
         json_problem(&call->problem,
-                     "there is no embedder \"%.*s\": ask for \"default\", which is \"%s\"",
-                     (int)MIN(model.len, (size_t)60), model.ptr,
-                     lane_io_serves(call->gateway->lanes, POOL_EMBED));
+                     "there is no embedder \"%.*s\": ask for \"default\", which is \"%.*s\"",
+                     (int)MIN(model.len, (size_t)60), model.ptr, (int)usual.len, usual.ptr);
         return ERR_AGENT_NOT_FOUND;
     }
     *embedder = model;

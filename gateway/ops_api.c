@@ -5,9 +5,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/json_text.h"
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "common/metrics.h"
+#include "gateway/embedders.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
 #include "gateway/recorder.h"
@@ -38,7 +39,7 @@ void ops_readyz(struct gateway *gateway, struct http_request *request)
     }
     buffer_printf(&body, "{\"ready\":%s,\"pools\":{%.*s},\"embedder\":", truth(ready),
                   (int)pools.len, pools.data);
-    json_append_string(&body, slice_of(lane_io_serves(gateway->lanes, POOL_EMBED)));
+    json_append_string(&body, embedder_default(gateway->lanes));
     buffer_append_text(&body, "}\n");
     buffer_free(&pools);
     if (!ready) http_add_header(request, "Retry-After", "1");

@@ -4,9 +4,9 @@
  *     start() ─ the job's texts ─▶ its embedder's engine ─▶ on_ended() ─┬ chat, search, index ─▶
  * NEXT └ embed ─▶ ANSWER
  *
- * Open from the start are the default one, hashing (it costs nothing), the model where there is
- * one, and the providers whose keys are there. Another model of such a provider is opened by the
- * first job that names it. */
+ * Open from the start are the default one, hashing (it costs nothing) and the model where there is
+ * one. A model of a provider is opened by the first job that names it.
+ */
 #include "workers/embedder/pool.h"
 
 #include <assert.h>
@@ -222,24 +222,13 @@ static void cancel(void *context, struct job *job)
 
 /* --- the pool --- */
 
-static bool is_text(const char *setting)
-{
-    return *setting != '\0';
-}
-
 /* The default one has to open; others are there if they can be. */
 static err_t open_choices(struct embedder_pool *pool, const struct embedder_info *configured)
 {
-    const struct settings *settings = worker_settings(pool->worker);
     const struct {
         const char *setting;
         bool wanted;
-    } others[] = {
-        {"hashing", true},
-        {"model", is_text(settings->model_dir)},
-        {"openai", is_text(settings->openai_api_key)},
-        {"mistral", is_text(settings->mistral_api_key)},
-    };
+    } others[] = {{"hashing", true}, {"model", *worker_settings(pool->worker)->model_dir != 0}};
     err_t error, ignored;
     open_choice(pool, configured, &error);
     for (size_t i = 0; !error && i < ARRAY_LEN(others); i++) {
@@ -249,11 +238,20 @@ static err_t open_choices(struct embedder_pool *pool, const struct embedder_info
     return error;
 }
 
+/* What is open, and the providers that can be asked, with whatever model. */
 static void tell_choices(const struct embedder_pool *pool)
 {
+    const struct settings *settings = worker_settings(pool->worker);
+    const struct {
+        const char *name, *needs;
+    } providers[] = {{"openai", settings->openai_api_key},
+                     {"mistral", settings->mistral_api_key},
+                     {"openai-compatible", settings->embedding_base_url}};
     struct buffer names = {0};
     for (const struct choice *choice = pool->choices; choice; choice = choice->next)
         if (choice->engine) buffer_printf(&names, "%s%s", names.len ? "," : "", choice->info->name);
+    for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+        if (*providers[i].needs) buffer_printf(&names, ",%s/", providers[i].name);
     buffer_append_char(&names, '\0');
     worker_serves(pool->worker, names.data);
     log_info("embedders=%s", names.data);

@@ -314,6 +314,29 @@ static void an_empty_batch_goes_on_with_no_vectors(void **state)
     job_clean(&job);
 }
 
+static void the_worker_says_what_it_serves_the_default_first(void **state)
+{
+    struct fixture *f = *state;
+    assert_string_equal(f->worker.serves, "hashing-1");
+    embedder_pool.close(f->pool);
+    f->worker.settings.embedder = "openai";
+    f->worker.settings.openai_base_url = "http://127.0.0.1:9/v1";
+    f->worker.settings.embedding_batch_max = f->worker.settings.embedding_batch_tokens_max = 9;
+    f->worker.settings.openai_api_key = "key";
+    assert_int_equal(embedder_pool.open(&f->worker, &f->pool), OK);
+    assert_string_equal(f->worker.serves, "openai/text-embedding-3-small/1536,hashing-1,openai/");
+}
+
+static void a_default_without_what_it_needs_is_refused(void **state)
+{
+    struct worker worker = {.settings = usual};
+    void *pool = NULL;
+    (void)state;
+    worker.settings.embedder = "openai";
+    assert_int_equal(embedder_pool.open(&worker, &pool), ERR_EMBEDDER_UNAVAILABLE);
+    assert_null(pool);
+}
+
 static void an_unknown_setting_is_refused(void **state)
 {
     struct worker worker = {.settings = usual};
@@ -337,6 +360,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancelled_batch_ends_at_once_and_the_next_goes_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_empty_batch_goes_on_with_no_vectors, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_worker_says_what_it_serves_the_default_first, setup,
+                                        teardown),
+        cmocka_unit_test(a_default_without_what_it_needs_is_refused),
         cmocka_unit_test(an_unknown_setting_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
