@@ -17,11 +17,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/file_limit.h"
 #include "common/log.h"
 #include "gateway/http_internal.h"
 
@@ -195,18 +195,6 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
         event_add(server->again, &at_once);
 }
 
-static void raise_file_limit(uint64_t connections)
-{
-    struct rlimit limit;
-    rlim_t wanted = connections + OTHER_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = MIN(wanted, limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
-        log_warn("open files limited limit=%ju wanted=%ju setting=CONNECTIONS_MAX",
-                 (uintmax_t)limit.rlim_cur, (uintmax_t)wanted);
-}
-
 static int listen_on(const struct settings *settings)
 {
     struct sockaddr_storage address;
@@ -256,7 +244,7 @@ err_t http_server_open(struct http_server *server)
 {
     const struct settings *settings = server->settings;
     struct timeval interval = sweep_interval(settings);
-    raise_file_limit(settings->connections_max);
+    file_limit_raise(settings->connections_max + OTHER_FILES, "CONNECTIONS_MAX");
     int fd = listen_on(settings);
     if (fd >= 0) server->daemon = daemon_start(server, fd);
     if (!server->daemon) {

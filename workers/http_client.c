@@ -16,12 +16,14 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/file_limit.h"
 #include "common/log.h"
 #include "workers/address_guard.h"
 
 #define CONNECTIONS_MAX 2048L  /* kept; those in use count */
+#define OTHER_FILES     256    /* descriptors that are not connections: lanes, logs, look-ups */
 #define EASY_FREE_MAX   64     /* handles kept for calls to come */
-#define READ_BYTES      4096L  /* libcurl holds such a buffer for each call in progress */
+#define READ_BYTES      1024L  /* libcurl holds such a buffer for each call in progress */
 #define UPLOAD_BYTES    16384L /* its least */
 #define KEEPALIVE_S     30L
 
@@ -441,6 +443,7 @@ static void multi_open(struct http_client *client)
 struct http_client *http_client_new(struct event_base *base, const struct settings *settings)
 {
     struct http_client *client = xcalloc(1, sizeof(*client));
+    file_limit_raise(CONNECTIONS_MAX + OTHER_FILES, "SLOTS");
     if (curl_global_init(CURL_GLOBAL_DEFAULT)) abort(); /* out of memory */
     client->base = base;
     client->settings = settings;

@@ -1,12 +1,14 @@
 /* HTTP to providers: libcurl's multi interface on the worker's loop. Connections are kept warm,
  * HTTP/2 is spoken where it is offered, certificates are verified, names are resolved off the loop.
  *
- *     http_call_start ─▶ on_head ─▶ on_body ... ─▶ on_end          http_call_cancel: none of them
- * comes │ false: paused http_call_resume ◀┘
+ *     http_call_start ─▶ on_head ─▶ on_body … ─▶ on_end        http_call_cancel: nothing more
+ *                                   │ ▲
+ *                            false: ▼ │ http_call_resume
+ *                                  waits
  *
  * All callbacks are on the loop, none from inside these functions, and a handler may call any of
- * them, for its own call or another. Redirects are not followed: a
- * key goes where its agent says and nowhere else. */
+ * them, for its own call or another. Redirects are not followed: a key goes where its agent says
+ * and nowhere else. */
 #ifndef MILLRACE_WORKERS_HTTP_CLIENT_H
 #define MILLRACE_WORKERS_HTTP_CLIENT_H
 
@@ -27,8 +29,7 @@ struct http_call_handler {
     /* The status line and headers are in. retry_after_ms: of the header Retry-After, seconds or a
      * date; 0 where there is none. */
     void (*on_head)(void *context, int status, uint64_t retry_after_ms);
-    /* Bytes of the body as they come. False: taken, but no more until http_call_resume. May call
-     * http_call_cancel. */
+    /* Bytes of the body as they come. False: taken, but no more until http_call_resume. */
     bool (*on_body)(void *context, struct slice bytes);
     /* The last callback. OK: the response was received whole, as its framing says. Else
      * ERR_PROVIDER_ADDRESS (refused address, or no http/https URL), ERR_PROVIDER_AUTH (a header
