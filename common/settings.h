@@ -50,6 +50,7 @@ enum settings_of {
     T(embedding_base_url,    EMBEDDING_BASE_URL,    OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, with its /v1") \
     U(embedding_dimensions,  EMBEDDING_DIMENSIONS,  OF_EMBEDDER | OF_RETRIEVER, 0, 0, 4096, "of an embedding provider's model; 0: the model's own, where it is known") \
     T(embedding_model,       EMBEDDING_MODEL,       OF_EMBEDDER | OF_RETRIEVER, "", NULL, "model of an embedding provider; empty: the provider's default") \
+    T(flags_file,            FLAGS_FILE,            OF_GATEWAY,   "", NULL, "where the switches of /api/flags are kept across restarts; empty: in Redis alone, if there is one") \
     U(frame_bytes_max,       FRAME_BYTES_MAX,       OF_ALL,       64 * MIB, 64 * KIB, 1024 * MIB, "largest message between processes") \
     T(extractive_fallback,   EXTRACTIVE_FALLBACK,   OF_GENERATOR, "no", "no|yes", "whether the extractive generator answers once an agent's provider and fallbacks have failed") \
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \

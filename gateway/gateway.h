@@ -16,6 +16,8 @@ LIST_HEAD(chats, chat);
 struct gateway {
     const struct settings *settings;
     struct event_base *base;
+    struct redis_link *redis;
+    struct flags_store *flags;
     struct lane_io *lanes;
     struct directory *directory;
     struct claims *claims;

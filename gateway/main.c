@@ -9,10 +9,12 @@
 #include "common/metrics.h"
 #include "gateway/claims.h"
 #include "gateway/directory.h"
+#include "gateway/flags.h"
 #include "gateway/gateway.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
 #include "gateway/recorder.h"
+#include "gateway/redis_link.h"
 #include "gateway/request_flow.h"
 
 #define DRAIN_CHECK_MS 10
@@ -110,6 +112,9 @@ static void signals_setup(void)
 
 static err_t parts_setup(void)
 {
+    err_t error = redis_link_new(gateway.base, &settings, &gateway.redis);
+    if (error) return error;
+    gateway.flags = flags_new(gateway.base, &settings, gateway.redis);
     gateway.lanes = lane_io_new(gateway.base, &settings);
     gateway.directory = directory_new(&settings, gateway.lanes);
     gateway.claims = claims_new(gateway.base, &settings, gateway.lanes);
@@ -117,7 +122,7 @@ static err_t parts_setup(void)
     gateway.pump = ingest_pump_new(gateway.base, gateway.lanes);
     gateway.http = http_server_new(gateway.base, &settings, &gateway_app, &gateway);
     lane_io_listen(gateway.lanes, &listener, NULL);
-    err_t error = lane_io_open(gateway.lanes);
+    error = lane_io_open(gateway.lanes);
     return error ? error : http_server_open(gateway.http);
 }
 
@@ -125,6 +130,8 @@ static err_t parts_setup(void)
 static void parts_destroy(void)
 {
     http_server_destroy(&gateway.http);
+    redis_link_destroy(&gateway.redis);
+    flags_destroy(&gateway.flags);
     lane_io_destroy(&gateway.lanes);
     ingest_pump_destroy(&gateway.pump);
     recorder_destroy(&gateway.recorder);

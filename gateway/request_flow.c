@@ -16,9 +16,10 @@
 
 #include "common/clock.h"
 #include "gateway/chat_claim.h"
-#include "gateway/embedders.h"
 #include "gateway/chat_shapes.h"
 #include "gateway/chat_stream.h"
+#include "gateway/embedders.h"
+#include "gateway/flags.h"
 #include "gateway/openai_chat.h"
 #include "proto/codec.h"
 
@@ -28,6 +29,8 @@ static void step_read(struct chat *chat)
 {
     chat->error = chat->shape->read(chat);
     if (!chat->error) chat->error = chat_check_key(chat);
+    if (!chat->error && chat->shape->stream && !flags_now(chat->gateway->flags)->streaming)
+        chat->error = ERR_STREAMING_DISABLED;
     if (chat->error) return;
     chat->question = xstrndup(chat->call.message.ptr, chat->call.message.len);
     chat->call.message.ptr = chat->question;
@@ -74,7 +77,24 @@ uint64_t chat_time_left_ms(const struct chat *chat)
 
 static bool retrieves(const struct chat *chat)
 {
-    return chat->portfolio_id && chat->level != COMPLEXITY_TRIVIAL;
+    return chat->portfolio_id && chat->top_k;
+}
+
+/* The question's level says how much context it gets; a trivial one gets none. */
+static void size_by_level(struct chat *chat)
+{
+    const struct complexity_profile *profile = complexity_profile(chat->level);
+    chat->max_tokens = profile->max_tokens;
+    chat->top_k = profile->top_k && chat->call.top_k ? chat->call.top_k : profile->top_k;
+}
+
+/* With dynamic_context off every question gets what the agent says, or as much as a medium one. */
+static void size_by_agent(struct chat *chat, const struct agent *agent)
+{
+    const struct complexity_profile *medium = complexity_profile(COMPLEXITY_MEDIUM);
+    chat->max_tokens = agent->max_context_tokens ? agent->max_context_tokens : medium->max_tokens;
+    chat->top_k = agent->top_k ? agent->top_k : medium->top_k;
+    if (chat->call.top_k) chat->top_k = chat->call.top_k;
 }
 
 static void step_classify(struct chat *chat)
@@ -84,10 +104,11 @@ static void step_classify(struct chat *chat)
     if (!chat->language)
         chat->language = language_detect(chat->call.message, language_find(agent->language));
     chat->level = complexity_classify(chat->language, chat->call.message);
-    const struct complexity_profile *profile = complexity_profile(chat->level);
-    chat->max_tokens = profile->max_tokens;
-    chat->top_k = chat->call.top_k ? chat->call.top_k : profile->top_k;
-    if (!retrieves(chat)) chat->top_k = 0;
+    if (flags_now(chat->gateway->flags)->dynamic_context)
+        size_by_level(chat);
+    else
+        size_by_agent(chat, agent);
+    if (!chat->portfolio_id) chat->top_k = 0;
 }
 
 /* --- answer --- */

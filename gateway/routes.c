@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "gateway/admin_api.h"
+#include "gateway/flags_api.h"
 #include "gateway/openai_api.h"
 #include "gateway/ops_api.h"
 #include "gateway/request_flow.h"
@@ -17,6 +18,8 @@ static const struct route routes[] = {
     {"GET",    "/readyz",                                    ops_readyz,   SCOPE_NONE,  KIND_COUNT,              false, "readyz"},
     {"GET",    "/metrics",                                   ops_metrics,  SCOPE_NONE,  KIND_COUNT,              false, "metrics"},
     {"GET",    "/api/ops/pools",                             ops_pools,    SCOPE_ADMIN, KIND_COUNT,              false, "ops.pools"},
+    {"GET",    "/api/flags",                                 flags_get,    SCOPE_ADMIN, KIND_COUNT,              false, "flags.get"},
+    {"PUT",    "/api/flags",                                 flags_put,    SCOPE_ADMIN, KIND_COUNT,              false, "flags.put"},
     {"POST",   "/api/agents/{id}/chat",                      chat_whole,   SCOPE_CHAT,  KIND_CHAT,               false, "chat"},
     {"POST",   "/api/agents/{id}/chat/stream",               chat_stream,  SCOPE_CHAT,  KIND_CHAT,               false, "chat.stream"},
     {"POST",   "/api/portfolios/{id}/search",                search_whole, SCOPE_CHAT,  KIND_SEARCH,             false, "search"},
@@ -30,6 +33,7 @@ static const struct route routes[] = {
     {"POST",   "/api/portfolios",                            admin_call,   SCOPE_ADMIN, KIND_PORTFOLIO_CREATE,   false, "portfolio.create"},
     {"GET",    "/api/portfolios/{id}",                       admin_call,   SCOPE_ADMIN, KIND_PORTFOLIO_GET,      false, "portfolio.get"},
     {"PUT",    "/api/portfolios/{id}",                       admin_call,   SCOPE_ADMIN, KIND_PORTFOLIO_UPDATE,   false, "portfolio.update"},
+    {"POST",   "/api/portfolios/{id}/reembed",               admin_call,   SCOPE_ADMIN, KIND_PORTFOLIO_REEMBED,  false, "portfolio.reembed"},
     {"DELETE", "/api/portfolios/{id}",                       admin_call,   SCOPE_ADMIN, KIND_PORTFOLIO_DELETE,   false, "portfolio.delete"},
     {"GET",    "/api/portfolios/{id}/documents",             admin_call,   SCOPE_ADMIN, KIND_DOCUMENT_LIST,      false, "document.list"},
     {"POST",   "/api/portfolios/{id}/documents",             admin_call,   SCOPE_ADMIN, KIND_DOCUMENT_PUT,       true,  "document.put"},

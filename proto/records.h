@@ -134,6 +134,14 @@
     F(TEXT, created_at) \
     L(chat_message, messages)
 
+/* The switches of /api/flags. */
+#define FLAGS_FIELDS(F, N, R, L) \
+    F(BOOL, streaming) \
+    F(BOOL, cache) \
+    F(BOOL, semantic_cache) \
+    F(BOOL, dynamic_context) \
+    F(U64,  changed_at)          /* milliseconds since 1970; 0: never */
+
 /* --- body frames --- */
 /* [request] of the kinds `chat` and `search`. */
 #define CHAT_REQUEST_FIELDS(F, N, R, L) \
@@ -263,7 +271,7 @@
     X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
     X(turn, TURN) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \
     X(claimed, CLAIMED) X(renewal, RENEWAL) X(renewed, RENEWED) X(ready_answer, READY_ANSWER) \
-    X(embed_text, EMBED_TEXT) X(embed_request, EMBED_REQUEST)
+    X(flags, FLAGS) X(embed_text, EMBED_TEXT) X(embed_request, EMBED_REQUEST)
 /* clang-format on */
 
 #define RECORD_DECLARE(name, NAME) RECORD_STRUCT(name, NAME##_FIELDS)

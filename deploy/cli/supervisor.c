@@ -24,7 +24,7 @@
 #include "deploy/cli/supervise.h"
 
 #define STOP_GRACE_MS 2000 /* beyond DRAIN_TIMEOUT_MS, before a process is killed */
-#define OWN_MAX       8
+#define OWN_MAX       16
 
 static const struct program {
     enum settings_of process;
@@ -95,8 +95,12 @@ static void tell_all(struct supervisor *s)
     tell(s, "LANES_ADDRESS=127.0.0.1");
     tell(s, "LANES_PORT=%" PRIu64, port + 1);
     tell(s, "GATEWAYS=127.0.0.1:%" PRIu64, port + 1);
+    if (!getenv("FLAGS_FILE")) tell(s, "FLAGS_FILE=%s", data_folder_path(s->folder, "flags.json"));
     if (!store || !*store)
         tell(s, "DATABASE_URL=sqlite:%s", data_folder_path(s->folder, "millrace.db"));
+    if (*s->options->kms_key) tell(s, "AGENT_KMS_KEY=%s", s->options->kms_key);
+    if (*s->options->kms_key_previous)
+        tell(s, "AGENT_KMS_KEY_PREVIOUS=%s", s->options->kms_key_previous);
 }
 
 /* --- processes --- */

@@ -16,9 +16,11 @@
 #include "common/metrics.h"
 #include "fake_lanes.h"
 #include "gateway/directory.h"
+#include "gateway/flags.h"
 #include "gateway/gateway.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/recorder.h"
+#include "gateway/redis_link.h"
 
 #define TURNS_MAX 20000
 
@@ -49,6 +51,8 @@ static int fixture_open(void **state)
     fixture_settings(&fixture->settings);
     gateway->settings = &fixture->settings;
     gateway->base = event_base_new();
+    assert_int_equal(redis_link_new(gateway->base, &fixture->settings, &gateway->redis), OK);
+    gateway->flags = flags_new(gateway->base, &fixture->settings, gateway->redis);
     gateway->directory = directory_new(&fixture->settings, NULL);
     gateway->claims = claims_new(gateway->base, &fixture->settings, NULL);
     gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL, gateway->claims);
@@ -69,6 +73,8 @@ static int fixture_close(void **state)
     recorder_destroy(&gateway->recorder);
     claims_destroy(&gateway->claims);
     directory_destroy(&gateway->directory);
+    redis_link_destroy(&gateway->redis);
+    flags_destroy(&gateway->flags);
     event_base_free(gateway->base);
     metrics_reset();
     free(fixture);

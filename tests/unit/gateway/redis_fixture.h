@@ -182,7 +182,7 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
     proxy.accepted++;
 }
 
-static void proxy_set(enum proxy_mode mode)
+static inline void proxy_set(enum proxy_mode mode)
 {
     proxy.mode = mode;
     for (size_t i = 0; i < PAIRS_MAX; i++)
