@@ -142,7 +142,7 @@ fetch_model_end() {
         wait "$fetching" || true
         trap - EXIT INT TERM
     fi
-    if [ "$model" = no ] || [ -z "${MODEL_DIR:-}" ] || ! model_is_there; then
+    if [ "${model:-yes}" = no ] || [ -z "${MODEL_DIR:-}" ] || ! model_is_there; then
         unset MODEL_DIR
         return 0
     fi
