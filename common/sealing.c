@@ -29,6 +29,16 @@ struct sealer {
 
 /* --- keys --- */
 
+void sealing_key_make(char text[SEALING_KEY_SIZE])
+{
+    unsigned char key[KEY_BYTES];
+    if (sodium_init() < 0)
+        abort(); /* no source of randomness: a key must not come from elsewhere */
+    randombytes_buf(key, sizeof(key));
+    sodium_bin2base64(text, SEALING_KEY_SIZE, key, sizeof(key), BASE64);
+    sodium_memzero(key, sizeof(key));
+}
+
 static void name_key(struct sealing_key *key)
 {
     static const char purpose[] = "millrace agent key id";

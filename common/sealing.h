@@ -13,6 +13,12 @@
 #define SEALED_MARK_LEN (sizeof(SEALED_MARK) - 1)
 #define SEALED_ID_LEN   16
 
+/* Bytes of a key as the setting has it, NUL included. */
+#define SEALING_KEY_SIZE 45
+
+/* Writes a fresh random key, as sealer_new takes it. */
+void sealing_key_make(char text[SEALING_KEY_SIZE]);
+
 struct sealer;
 
 /* `key`: 32 bytes in base64, "" for none; `previous` likewise, which opens and never seals.

@@ -12,6 +12,7 @@ int ask_main(int argc, char **argv);
 int ingest_main(int argc, char **argv);
 int migrate_main(int argc, char **argv);
 int prepare_main(int argc, char **argv);
+int rekey_main(int argc, char **argv);
 int reembed_main(int argc, char **argv);
 int supervise_main(int argc, char **argv);
 

@@ -5,6 +5,7 @@
  *   DIR/run/NAME.pid   the processes' own pids, rewritten when one is started again
  *   DIR/log/NAME.log   what they say; NAME.log.1 the part before
  *   DIR/millrace.db    the store, unless DATABASE_URL says another
+ *   DIR/secrets/       what nobody else may read: agent_kms_key, made on first start unless given
  *   DIR/demo.loaded    the demo was loaded once; it is not loaded again */
 #ifndef MILLRACE_CLI_DATA_FOLDER_H
 #define MILLRACE_CLI_DATA_FOLDER_H

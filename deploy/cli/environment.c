@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-/* What is no setting of ours, or not yet, and who gets it. Names as the providers' own clients read
- * them. */
+#define OF_PROVIDER_CLIENTS (OF_GENERATOR | OF_EMBEDDER)
+
+/* What is no setting of ours, and who gets it. */
 static const struct grant {
     const char *name;
     unsigned processes;
@@ -17,19 +18,12 @@ static const struct grant {
     {"ASAN_OPTIONS", OF_ALL},
     {"LSAN_OPTIONS", OF_ALL},
     {"UBSAN_OPTIONS", OF_ALL},
-    {"AGENT_KMS_KEY", OF_GENERATOR},
-    {"OPENAI_API_KEY", OF_GENERATOR},
-    {"OPENAI_BASE_URL", OF_GENERATOR},
-    {"MISTRAL_API_KEY", OF_GENERATOR},
-    {"MISTRAL_BASE_URL", OF_GENERATOR},
-    {"ANTHROPIC_API_KEY", OF_GENERATOR},
-    {"ANTHROPIC_BASE_URL", OF_GENERATOR},
-    {"HTTPS_PROXY", OF_GENERATOR},
-    {"https_proxy", OF_GENERATOR},
-    {"NO_PROXY", OF_GENERATOR},
-    {"no_proxy", OF_GENERATOR},
-    {"SSL_CERT_FILE", OF_GENERATOR},
-    {"SSL_CERT_DIR", OF_GENERATOR},
+    {"HTTPS_PROXY", OF_PROVIDER_CLIENTS},
+    {"https_proxy", OF_PROVIDER_CLIENTS},
+    {"NO_PROXY", OF_PROVIDER_CLIENTS},
+    {"no_proxy", OF_PROVIDER_CLIENTS},
+    {"SSL_CERT_FILE", OF_PROVIDER_CLIENTS},
+    {"SSL_CERT_DIR", OF_PROVIDER_CLIENTS},
 };
 
 static struct slice name_of(const char *entry)

@@ -33,6 +33,7 @@ static const struct command {
     {"settings", settings_main, "print all settings of all processes, as a Markdown table"},
     {"errors", errors_main, "print all error codes with their status, as a Markdown table"},
     {"migrate", migrate_main, "bring the store's schema up to date"},
+    {"rekey", rekey_main, "seal the stored keys of providers under a new AGENT_KMS_KEY"},
     {"supervise", supervise_main, "run a whole system on this machine (what deploy/up calls)"},
     {"prepare", prepare_main, "wait until a server is ready and load the demo into an empty one"},
 };

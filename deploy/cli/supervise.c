@@ -130,6 +130,18 @@ static void step_into_background(void)
     close(ends[1]);
 }
 
+/* A key that the environment gives goes to the generators as it is; else the folder has one. */
+static bool find_keys(const struct settings *settings, const struct data_folder *folder,
+                      struct supervise_options *options)
+{
+    bool found = true;
+    if (!*settings->agent_kms_key)
+        found = secret_read_or_make(folder->path, SECRET_KMS, options->kms_key);
+    if (found && !*settings->agent_kms_key_previous)
+        found = secret_read(folder->path, SECRET_KMS_PREVIOUS, options->kms_key_previous);
+    return found;
+}
+
 int supervise_main(int argc, char **argv)
 {
     struct supervise_options options = {.data = "var", .counts = {1, 1, 1}};
@@ -141,7 +153,7 @@ int supervise_main(int argc, char **argv)
     options.port = MIN(settings.http_port, (uint64_t)65536 - PORTS);
     if (!read_options(argc, argv, &options)) return EXIT_USAGE;
     if (!data_folder_open(options.data, &folder)) return 1;
-    if (!ports_are_free(options.port)) {
+    if (!ports_are_free(options.port) || !find_keys(&settings, &folder, &options)) {
         data_folder_close(&folder);
         return 1;
     }

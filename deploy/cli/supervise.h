@@ -4,6 +4,7 @@
 
 #include "common/settings.h"
 #include "deploy/cli/data_folder.h"
+#include "deploy/cli/secrets.h"
 
 #define POOL_PROGRAMS 3
 
@@ -14,6 +15,8 @@ struct supervise_options {
     const char *demo; /* folder of the demo's documents; NULL: none */
     bool no_demo;
     bool detach;
+    char kms_key[SECRET_SIZE]; /* of the data folder; "" where the environment gives one */
+    char kms_key_previous[SECRET_SIZE];
 };
 
 /* Runs the system until it is told to stop. Returns the exit status. */

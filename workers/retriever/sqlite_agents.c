@@ -1,3 +1,4 @@
+#include "common/log.h"
 #include "proto/codec.h"
 #include "workers/retriever/objects.h"
 #include "workers/retriever/sqlite_store.h"
@@ -132,6 +133,97 @@ err_t agent_update(struct work *work, const void *request, void *result)
     agent->version = version + 1;
     error = check(work, put->tenant, agent);
     return error ? error : agent_store(work, agent);
+}
+
+/* --- sealing anew --- */
+
+#define RESEALED_AT_ONCE 100
+
+static bool reseal_key(struct work *work, const struct store_resealer *resealer,
+                       struct slice tenant, struct slice *key)
+{
+    struct buffer fresh = {0};
+    bool changed = key->len && resealer->reseal(resealer->context, tenant, *key, &fresh);
+    if (changed) *key = arena_slice(&work->arena, buffer_slice(&fresh));
+    buffer_free(&fresh);
+    return changed;
+}
+
+static bool reseal_agent(struct work *work, const struct store_resealer *resealer,
+                         struct slice tenant, struct agent *agent)
+{
+    struct fallback *fallbacks = agent->fallbacks.items;
+    bool changed = reseal_key(work, resealer, tenant, &agent->api_key);
+    for (size_t i = 0; i < agent->fallbacks.count; i++)
+        changed |= reseal_key(work, resealer, tenant, &fallbacks[i].api_key);
+    agent->version += changed;
+    return changed;
+}
+
+struct kept_agent {
+    struct slice tenant;
+    struct agent agent;
+};
+
+static err_t read_some(struct work *work, uint64_t after, struct kept_agent *kept, size_t *count)
+{
+    struct rows rows = db_select(work->db,
+                                 "SELECT " AGENT_COLUMNS ", tenant FROM agents"
+                                 " WHERE id > ? ORDER BY id LIMIT ?",
+                                 "ii", after, (uint64_t)RESEALED_AT_ONCE);
+    err_t error = OK;
+    while (!error && rows_next(&rows)) {
+        error = read_agent(work, &rows, &kept[*count].agent);
+        kept[(*count)++].tenant = rows_copy(&rows, 16, &work->arena);
+    }
+    err_t end = rows_end(&rows);
+    return end ? end : error;
+}
+
+/* The next agents behind *after, which is set to the last of them; 0: there are none. */
+static err_t reseal_some(struct work *work, const struct store_resealer *resealer, uint64_t *after,
+                         uint64_t *changed)
+{
+    struct kept_agent *kept = arena_alloc(&work->arena, RESEALED_AT_ONCE * sizeof *kept);
+    size_t count = 0;
+    err_t error = read_some(work, *after, kept, &count);
+    *after = count ? kept[count - 1].agent.id : 0;
+    for (size_t i = 0; i < count && !error; i++) {
+        if (!reseal_agent(work, resealer, kept[i].tenant, &kept[i].agent)) continue;
+        error = agent_store(work, &kept[i].agent);
+        ++*changed;
+    }
+    return error;
+}
+
+err_t agents_reseal(struct db *db, const struct store_resealer *resealer, uint64_t *agents)
+{
+    struct work work = {.db = db};
+    err_t error = OK;
+    uint64_t after = 0, done = 0;
+    do {
+        uint64_t changed = 0;
+        error = db_script(db, "BEGIN IMMEDIATE");
+        if (error) break;
+        error = reseal_some(&work, resealer, &after, &changed);
+        if (!error) error = db_script(db, "COMMIT");
+        if (error && db_script(db, "ROLLBACK")) log_warn("store rollback failed");
+        if (!error) done += changed;
+        arena_free(&work.arena);
+    } while (!error && after);
+    *agents = done;
+    return error;
+}
+
+/* A new version of the same: what was kept under the old one is reached no more. */
+err_t agent_invalidate(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct agent *agent = result;
+    err_t error = agent_find(work, select->tenant, select->id, agent);
+    if (error) return error;
+    agent->version++;
+    return agent_store(work, agent);
 }
 
 err_t agent_delete(struct work *work, const void *request, void *result)

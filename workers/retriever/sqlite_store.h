@@ -187,6 +187,10 @@ void sqlite_passages(struct store *store, struct store_passages *passages);
 err_t sqlite_watch_open(struct sqlite_store *store) MUST_USE;
 void sqlite_watch_close(struct sqlite_store *store);
 
+/* --- sealed keys --- */
+err_t agents_reseal(struct db *db, const struct store_resealer *resealer,
+                    uint64_t *agents) MUST_USE;
+
 /* --- the schema --- */
 /* Brings it to this program's version; *to is set also where a newer one is refused. */
 err_t sqlite_migrate(struct db *db, unsigned *from, unsigned *to) MUST_USE;

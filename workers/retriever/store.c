@@ -33,6 +33,13 @@ err_t store_migrate(const char *url, unsigned *from, unsigned *to)
     return backend ? backend->migrate(rest, from, to) : ERR_BAD_SETTING;
 }
 
+err_t store_reseal(const char *url, const struct store_resealer *resealer, uint64_t *agents)
+{
+    const char *rest;
+    const struct store_backend *backend = backend_of(url, &rest);
+    return backend ? backend->reseal(rest, resealer, agents) : ERR_BAD_SETTING;
+}
+
 void store_close(struct store **store)
 {
     if (*store) (*store)->backend->close(*store);

@@ -57,6 +57,20 @@ void store_close(struct store **store);
  * schema's versions before and after. Errors as store_open. */
 err_t store_migrate(const char *url, unsigned *from, unsigned *to) MUST_USE;
 
+/* --- sealed keys --- */
+
+struct store_resealer {
+    /* Appends what shall stand in place of a sealed key; false leaves the key as it is. */
+    bool (*reseal)(void *context, struct slice tenant, struct slice sealed, struct buffer *fresh);
+    void *context;
+};
+
+/* Hands every key of every agent and its fallbacks to `reseal`, a hundred agents a transaction,
+ * beside whoever else uses the store. *agents counts those that were changed, each of which has a
+ * new version. What was committed before an error stays. Errors as store_open. */
+err_t store_reseal(const char *url, const struct store_resealer *resealer,
+                   uint64_t *agents) MUST_USE;
+
 /* --- jobs --- */
 
 struct store_call {

@@ -10,6 +10,7 @@ struct store_backend {
                   struct store **store);
     void (*close)(struct store *store);
     err_t (*migrate)(const char *path, unsigned *from, unsigned *to);
+    err_t (*reseal)(const char *path, const struct store_resealer *resealer, uint64_t *agents);
     void (*call)(struct store *store, struct store_call *call);
     void (*refresh)(struct store *store, struct store_refresh *refresh);
     void (*passages)(struct store *store, struct store_passages *passages);

@@ -160,6 +160,18 @@ static err_t sqlite_store_migrate(const char *path, unsigned *from, unsigned *to
     return OK;
 }
 
+static err_t sqlite_reseal(const char *path, const struct store_resealer *resealer,
+                           uint64_t *agents)
+{
+    struct db db;
+    unsigned from, to;
+    err_t error = open_current(path, &db, &from, &to);
+    if (error) return error;
+    error = agents_reseal(&db, resealer, agents);
+    db_close(&db);
+    return error;
+}
+
 static void sqlite_close(struct store *base)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
@@ -196,6 +208,12 @@ static err_t sqlite_open(struct event_base *base, const struct store_options *op
 }
 
 const struct store_backend store_sqlite = {
-    "sqlite:",   sqlite_open,    sqlite_close,    sqlite_store_migrate,
-    sqlite_call, sqlite_refresh, sqlite_passages,
+    .scheme = "sqlite:",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .migrate = sqlite_store_migrate,
+    .reseal = sqlite_reseal,
+    .call = sqlite_call,
+    .refresh = sqlite_refresh,
+    .passages = sqlite_passages,
 };

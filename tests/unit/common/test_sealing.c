@@ -163,6 +163,17 @@ static void a_setting_that_is_no_key_is_refused(void **state)
     }
 }
 
+static void a_key_that_was_made_is_taken_and_never_comes_twice(void **state)
+{
+    char one[SEALING_KEY_SIZE], other[SEALING_KEY_SIZE];
+    (void)state;
+    sealing_key_make(one);
+    sealing_key_make(other);
+    assert_string_not_equal(one, other);
+    struct sealer *sealer = sealer_of(one, other);
+    sealer_destroy(&sealer);
+}
+
 static void a_line_end_behind_a_key_is_no_part_of_it(void **state)
 {
     struct buffer sealed = sealed_secret(SECRET), got = {0};
@@ -208,6 +219,7 @@ int main(void)
         cmocka_unit_test(without_a_key_nothing_is_sealed_and_the_key_before_never_seals),
         cmocka_unit_test(the_key_before_is_told_from_the_one_of_now),
         cmocka_unit_test(a_setting_that_is_no_key_is_refused),
+        cmocka_unit_test(a_key_that_was_made_is_taken_and_never_comes_twice),
         cmocka_unit_test(a_line_end_behind_a_key_is_no_part_of_it),
         cmocka_unit_test(only_the_whole_form_counts_as_sealed),
     };
