@@ -245,17 +245,6 @@ void generation_done(struct generation **generation, const char *finish_reason)
     job_done(&job, &meta);
 }
 
-/* The client is told of a failure that may pass, where there was one; else of the first. */
-static void note_failure(struct generation *generation, err_t error)
-{
-    const char *before = generation->failures;
-    generation->failures = arena_printf(job_arena(generation->job), "%s%s%s: %s",
-                                        before ? before : "", before ? ", " : "",
-                                        generation_target(generation)->provider, error_code(error));
-    if (!generation->error || (!error_retryable(generation->error) && error_retryable(error)))
-        generation->error = error;
-}
-
 static void count_failure(const struct generation *generation, err_t error)
 {
     worker_count(generation->generator->worker, error_code(error), 1);
@@ -264,34 +253,33 @@ static void count_failure(const struct generation *generation, err_t error)
              job_trace(generation->job));
 }
 
-static void end_failed(struct generation *generation, err_t error, const char *message)
+static void end_failed(struct generation *generation, err_t error)
 {
     struct job *job = generation->job;
     struct meta meta = meta_of(generation, NULL);
-    job_fail(&job, error, false, message, &meta);
+    job_fail(&job, error, false, NULL, &meta);
 }
 
-/* No target is left. */
-static void end_unanswered(struct generation *generation)
+/* Before the first text: the next target is asked. Once all have failed, the client is told of a
+ * failure that may pass, where there was one; else of the first. */
+static void pass_on(struct generation *generation, err_t error)
 {
-    const char *text = error_text(generation->error);
-    const char *message =
-        generation->target_count == 1
-            ? text
-            : arena_printf(job_arena(generation->job), "%s (%s)", text, generation->failures);
-    end_failed(generation, generation->error, message);
+    if (!generation->error || (!error_retryable(generation->error) && error_retryable(error)))
+        generation->error = error;
+    if (generation->target + 1 == generation->target_count)
+        return end_failed(generation, generation->error);
+    generation->target++;
+    worker_count(generation->generator->worker, "fallback", 1);
+    start_target(generation);
 }
 
 void generation_fail(struct generation **at, err_t error)
 {
     struct generation *generation = *at;
     *at = NULL;
-    if (error == ERR_CANCELLED) return end_failed(generation, error, NULL);
-    count_failure(generation, error);
-    if (generation->begun) return end_failed(generation, error, NULL);
-    note_failure(generation, error);
-    if (generation->target + 1 == generation->target_count) return end_unanswered(generation);
-    generation->target++;
-    worker_count(generation->generator->worker, "fallback", 1);
-    start_target(generation);
+    if (error != ERR_CANCELLED) count_failure(generation, error);
+    if (error == ERR_CANCELLED || generation->begun)
+        end_failed(generation, error);
+    else
+        pass_on(generation, error);
 }

@@ -35,11 +35,10 @@ struct generation {
     const char *author;           /* "provider/model" */
     struct slice prefix; /* what this author has written before and the client has; mostly empty */
     struct citation_scan citations;
-    size_t citable;       /* how many of the passages its writer was given */
-    bool begun;           /* text was given */
-    err_t error;          /* of the targets that have failed, what the client would be told */
-    const char *failures; /* "openai: provider_auth, ..." */
-    struct usage usage;   /* kept up to date by the provider, so that every end has it */
+    size_t citable;     /* how many of the passages its writer was given */
+    bool begun;         /* text was given */
+    err_t error;        /* of the targets that have failed, what the client would be told */
+    struct usage usage; /* kept up to date by the provider, so that every end has it */
     uint64_t started_us;
 };
 
