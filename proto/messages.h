@@ -33,7 +33,7 @@
     F(U64,  slots)       /* jobs it runs at once */ \
     F(TEXT, build)       /* program version, for people */ \
     F(TEXT, name)        /* "generator-1", for people */ \
-    F(TEXT, serves)      /* what it offers: an embedder's name, "" elsewhere */
+    F(TEXT, serves)      /* what it offers, comma-separated, its default first: PROTOCOL.md */
 #define CREDIT_FIELDS(F, N, R, L) \
     F(U64,  epoch)       /* the session's, from WELCOME */ \
     F(U64,  cumulative)  /* credits granted since the session began */ \

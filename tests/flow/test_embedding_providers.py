@@ -113,6 +113,17 @@ class EmbeddingProviders(unittest.TestCase):
         passages = [call.given for call in self.provider.events("begin", seed=300) if call.given > 1]
         self.assertGreater(max(passages), 16)
 
+    def test_a_client_that_goes_ends_its_call(self):
+        portfolio = self.make("gone", compatible(first_ms=20000, seed=7))
+        connection = self.system.connect()
+        connection.request("POST", f"/api/portfolios/{portfolio}/search", '{"query": "mill"}',
+                           {"Content-Type": "application/json"})
+        self.provider.wait_event("begin", seed=7)
+        left = time.monotonic_ns()
+        connection.close()
+        closed = self.provider.wait_event("closed", seed=7)[0]
+        self.assertLess(closed.ns - left, 1_000_000_000)
+
     # --- what goes wrong ---
 
     def test_each_provider_is_shown_its_own_key(self):
