@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/text.h"
 #include "gateway/embedders.h"
 #include "gateway/lane_io.h"
 #include "gateway/openai_request.h"
@@ -10,7 +11,8 @@
 #include "proto/codec.h"
 
 #define MODELS_MAX      1000
-#define BYTES_PER_TOKEN 4 /* what usage counts is an estimate */
+#define BYTES_PER_TOKEN 4  /* what usage counts is an estimate */
+#define MODEL_SHOWN_MAX 60 /* bytes of a name that is not known */
 
 struct call {
     struct gateway *gateway;
@@ -81,7 +83,7 @@ static err_t choose_embedder(struct call *call, struct slice *embedder)
         struct slice usual = embedder_default(lanes);
         json_problem(&call->problem,
                      "there is no embedder \"%.*s\": ask for \"default\", which is \"%.*s\"",
-                     (int)MIN(model.len, (size_t)60), model.ptr, (int)usual.len, usual.ptr);
+                     (int)text_cut(model, MODEL_SHOWN_MAX), model.ptr, (int)usual.len, usual.ptr);
         return ERR_AGENT_NOT_FOUND;
     }
     *embedder = model;

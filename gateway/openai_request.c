@@ -3,8 +3,9 @@
 #include "common/text.h"
 #include "proto/history.h"
 
-#define MODEL_PREFIX  SLICE("agent-")
-#define ID_DIGITS_MAX 18
+#define MODEL_PREFIX    SLICE("agent-")
+#define ID_DIGITS_MAX   18
+#define MODEL_SHOWN_MAX 60 /* bytes of a name that is not known */
 
 /* clang-format off */
 #define STREAM_OPTIONS_FIELDS(F, N, R, L) \
@@ -60,7 +61,7 @@ static err_t read_model(struct slice model, uint64_t *id, struct json_problem *p
     err_t error = openai_agent_of(model, id);
     if (error)
         json_problem(problem, "there is no model \"%.*s\": an agent's is called agent-1",
-                     (int)MIN(model.len, (size_t)60), model.ptr);
+                     (int)text_cut(model, MODEL_SHOWN_MAX), model.ptr);
     return error;
 }
 

@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "gateway/admin_input.h"
 #include "gateway/chat_request.h"
+#include "gateway/openai_request.h"
 #include "proto/codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,35 @@ static void fuzz_questions(struct slice body)
         abort();
     if (!search_call_read(body, 100, &arena, &search, &problem) && !text_valid(search.query))
         abort();
+    arena_free(&arena);
+}
+
+static bool is_sound(const struct openai_question *question)
+{
+    const struct chat_message *message = question->history.messages.items;
+    size_t said = 0;
+    for (size_t i = 0; i < question->history.messages.count; i++) {
+        if (!text_valid(message[i].content) || !text_trim(message[i].content).len) return false;
+        said += !slice_equal(message[i].role, SLICE("system"));
+    }
+    return said <= 3 && question->history.digest.len == 64 &&
+           text_trim(question->call.message).len && text_length(question->call.message) <= 100;
+}
+
+static void fuzz_openai(struct slice body)
+{
+    static const struct openai_limits limits = {.characters_max = 100, .history_max = 3};
+    struct arena arena = {0};
+    struct json_problem problem = {""};
+    struct openai_question question;
+    struct openai_texts texts;
+    if (!openai_question_read(body, &limits, &arena, &question, &problem) && !is_sound(&question))
+        abort();
+    if (!text_valid(slice_of(problem.text))) abort();
+    if (!openai_texts_read(body, &limits, &arena, &texts, &problem) &&
+        (!texts.texts.count || texts.texts.count > OPENAI_TEXTS_MAX))
+        abort();
+    if (!text_valid(slice_of(problem.text))) abort();
     arena_free(&arena);
 }
 
@@ -59,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct json_problem problem;
     json_t *value;
     fuzz_questions(body);
+    fuzz_openai(body);
     if (json_read(body, &value, &problem)) return 0;
     fuzz_object(value, admin_read_agent, put_agent_type());
     fuzz_object(value, admin_read_portfolio, put_portfolio_type());

@@ -29,6 +29,9 @@ static void a_bad_question_is_refused_with_its_code_and_reason(void **state)
         {"{}", ERR_INVALID_FIELD, "model is missing"},
         {"{\"model\":1}", ERR_INVALID_FIELD, "model must be a string"},
         {"{\"model\":\"gpt-4\"}", ERR_AGENT_NOT_FOUND, "no model \"gpt-4\""},
+        /* cut between two letters, not inside one */
+        {"{\"model\":\"aññññññññññññññññññññññññññññññññññññññ\"}", ERR_AGENT_NOT_FOUND,
+         "\"añññññññññññññññññññññññññññññ\":"},
         {"{\"model\":\"agent-\"}", ERR_AGENT_NOT_FOUND, ""},
         {"{\"model\":\"agent-1x\"}", ERR_AGENT_NOT_FOUND, ""},
         {"{\"model\":\"agent--1\"}", ERR_AGENT_NOT_FOUND, ""},
