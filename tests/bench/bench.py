@@ -2,7 +2,8 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only path,throughput,search,ingestion,memory] [--runs N] [--json FILE]
+    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers] [--runs N]
+             [--json FILE]
 """
 import argparse
 import json
@@ -10,8 +11,12 @@ import os
 import resource
 import sys
 
-from figures import FIGURES, Bench
+import figures
+import providers
+from figures import Bench
 from table import text_table
+
+FIGURES = {**figures.FIGURES, "providers": providers.providers}
 
 
 def arguments():

@@ -53,6 +53,11 @@ class Bench:
         """Its last line, as JSON."""
         return json.loads(self.output(name, *arguments).strip().splitlines()[-1])
 
+    def start(self, name, *arguments):
+        """A measuring program that goes on beside what follows."""
+        return subprocess.Popen([str(c) for c in (self.bin / name, *arguments)], stdout=subprocess.PIPE,
+                                text=True)
+
     def load(self, system, mode, *arguments, greeting=False):
         skip = [] if greeting else ["--skip", self.asked]
         questions = self.greeting if greeting else self.questions
@@ -296,9 +301,8 @@ def measure_streams(bench):
         system.wait_ready()
         system.need_agent()
         before = system.resident_kb("gateway")
-        command = [bench.bin / "bench_load", "open", "--port", system.port, "--clients", STREAMS,
-                   "--seconds", 12, "--questions", bench.greeting]
-        with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True) as load:
+        with bench.start("bench_load", "open", "--port", system.port, "--clients", STREAMS,
+                         "--seconds", 12, "--questions", bench.greeting) as load:
             opened = load.stdout.readline()
             time.sleep(2)  # as it stays, heartbeats and all
             after = system.resident_kb("gateway")
