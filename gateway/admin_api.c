@@ -36,6 +36,7 @@ static const struct call_info {
     input_fn *input; /* NULL: a select */
     bool paged;
     int status;
+    bool bare; /* the body may be empty: {} */
 } calls[KIND_COUNT] = {
     [KIND_CONVERSATION_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_AGENT_LIST] = {NO_ID, NULL, true, 200},
@@ -47,7 +48,7 @@ static const struct call_info {
     [KIND_PORTFOLIO_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_PORTFOLIO_CREATE] = {NO_ID, admin_read_portfolio, false, 201},
     [KIND_PORTFOLIO_UPDATE] = {OBJECT_ID, admin_read_portfolio, false, 200},
-    [KIND_PORTFOLIO_REEMBED] = {OBJECT_ID, admin_read_reembed, false, 202},
+    [KIND_PORTFOLIO_REEMBED] = {OBJECT_ID, admin_read_reembed, false, 200, .bare = true},
     [KIND_PORTFOLIO_DELETE] = {OBJECT_ID, NULL, false, 204},
     [KIND_DOCUMENT_LIST] = {PORTFOLIO_ID, NULL, true, 200},
     [KIND_DOCUMENT_GET] = {PORTFOLIO_AND_OBJECT_ID, NULL, false, 200},
@@ -113,8 +114,10 @@ static err_t make_input(struct call *call, struct buffer *frame, struct json_pro
         .portfolio_id = portfolio_id(call),
         .document_bytes_max = call->gateway->settings->document_bytes_max,
     };
+    struct slice body = http_body(call->http);
+    if (!body.len && calls[call->kind].bare) body = SLICE("{}");
     json_t *value;
-    err_t error = json_read(http_body(call->http), &value, problem);
+    err_t error = json_read(body, &value, problem);
     if (error) return error;
     error = calls[call->kind].input(&input, value, frame, problem);
     call->is_list = input.is_list;
@@ -133,8 +136,15 @@ static bool any_indexing(const struct documents *documents)
     return false;
 }
 
+static bool is_rebuilt(const struct portfolio *portfolio)
+{
+    return !slice_equal(portfolio->embedder, portfolio->embedding.embedder);
+}
+
+/* 202: vectors follow in the background. */
 static int status_of(const struct call *call, const void *record)
 {
+    if (call->kind == KIND_PORTFOLIO_REEMBED && is_rebuilt(record)) return 202;
     bool documents = calls[call->kind].input == admin_read_documents;
     return documents && any_indexing(record) ? 202 : calls[call->kind].status;
 }

@@ -12,6 +12,7 @@ import re
 import secrets
 import struct
 import sys
+import time
 
 import msgpack
 import zmq
@@ -51,9 +52,12 @@ def main(port, embedder, dimensions):
 
     send(HELLO, "embed", secrets.token_hex(8), SLOTS, "0", "python", embedder)
     epoch, heartbeat_ms, granted, done = 0, 500, SLOTS, 0
+    beat_at = time.monotonic()
     while True:
-        if not lane.poll(heartbeat_ms):
+        if time.monotonic() >= beat_at:  # whatever else there is to do
             send(BEAT, 0, done, [], [], [{"name": "jobs_in_python", "value": done}], "python: slow")
+            beat_at = time.monotonic() + heartbeat_ms / 1000
+        if not lane.poll(max(1, (beat_at - time.monotonic()) * 1000)):
             continue
         header, *frames = lane.recv_multipart()
         _, kind, job, attempt, *fields = msgpack.unpackb(header)
@@ -64,6 +68,12 @@ def main(port, embedder, dimensions):
             sys.exit("the gateway ended the session")
         elif kind == JOB:
             send(ACCEPT, job=job, attempt=attempt)
+            if msgpack.unpackb(frames[0]).get("embedder", embedder) != embedder:
+                # that portfolio's is another one: some other worker may serve it
+                send(FAIL, 0, True, True, "embedder_unavailable", "", {}, job=job, attempt=attempt)
+                granted += 1
+                send(CREDIT, epoch, granted)
+                continue
             vectors = [embed(text, dimensions) for text in texts_of(fields[1], frames)]
             frames[2] = msgpack.packb({"embedder": embedder, "dimensions": dimensions,
                                        "count": len(vectors), "vectors": b"".join(vectors)})
