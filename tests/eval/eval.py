@@ -45,7 +45,7 @@ def documents(folder):
     for language in 'en', 'es':
         for path in sorted(glob.glob(f'/usr/share/debian-reference/*.{language}.html')):
             yield 'debian', 'html', path
-    for path in sorted(glob.glob('/usr/share/doc/postgresql-doc-15/html/*.html')):
+    for path in sorted(glob.glob('/usr/share/doc/postgresql-doc-*/html/*.html')):
         yield 'postgresql', 'html', path
     yield from render_manual(folder)
 
