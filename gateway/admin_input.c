@@ -194,20 +194,40 @@ err_t admin_read_agent(struct admin_input *input, const json_t *value, struct bu
 
 /* --- portfolios --- */
 
+/* Of a portfolio no more than these members is the client's to say. */
+static err_t write_portfolio(const struct admin_input *input, struct portfolio *given,
+                             struct buffer *frame, struct json_problem *problem)
+{
+    static const char *const ignored[] = {"id", "version", "documents", "chunks", "embedding"};
+    struct put_portfolio put = {.tenant = input->tenant, .id = input->id};
+    err_t error = check_texts(portfolio_texts, ARRAY_LEN(portfolio_texts), given, problem);
+    if (error) return error;
+    ignore_members(portfolio_type(), given, ignored, ARRAY_LEN(ignored));
+    put.portfolio = *given;
+    record_encode(put_portfolio_type(), &put, frame);
+    return OK;
+}
+
 err_t admin_read_portfolio(struct admin_input *input, const json_t *value, struct buffer *frame,
                            struct json_problem *problem)
 {
-    static const char *const ignored[] = {"id", "version", "documents", "chunks"};
     struct arena arena = {0};
-    struct put_portfolio put = {.tenant = input->tenant, .id = input->id};
-    err_t error = record_from_json(portfolio_type(), value, &arena, &put.portfolio, problem);
-    if (!error) error = check_name(put.portfolio.name, !input->id, problem);
-    if (!error)
-        error = check_texts(portfolio_texts, ARRAY_LEN(portfolio_texts), &put.portfolio, problem);
-    if (!error) {
-        ignore_members(portfolio_type(), &put.portfolio, ignored, ARRAY_LEN(ignored));
-        record_encode(put_portfolio_type(), &put, frame);
-    }
+    struct portfolio given;
+    err_t error = record_from_json(portfolio_type(), value, &arena, &given, problem);
+    if (!error) error = check_name(given.name, !input->id, problem);
+    if (!error) error = write_portfolio(input, &given, frame, problem);
+    arena_free(&arena);
+    return error;
+}
+
+err_t admin_read_reembed(struct admin_input *input, const json_t *value, struct buffer *frame,
+                         struct json_problem *problem)
+{
+    struct arena arena = {0};
+    struct portfolio given;
+    err_t error = record_from_json(portfolio_type(), value, &arena, &given, problem);
+    struct portfolio wanted = {.embedder = given.embedder};
+    if (!error) error = write_portfolio(input, &wanted, frame, problem);
     arena_free(&arena);
     return error;
 }

@@ -22,6 +22,10 @@ err_t admin_read_agent(struct admin_input *input, const json_t *value, struct bu
                        struct json_problem *problem) MUST_USE;
 err_t admin_read_portfolio(struct admin_input *input, const json_t *value, struct buffer *frame,
                            struct json_problem *problem) MUST_USE;
+/* Of a portfolio that is to get the vectors of another embedder: its name, or {} for the default.
+ */
+err_t admin_read_reembed(struct admin_input *input, const json_t *value, struct buffer *frame,
+                         struct json_problem *problem) MUST_USE;
 err_t admin_read_documents(struct admin_input *input, const json_t *value, struct buffer *frame,
                            struct json_problem *problem) MUST_USE;
 
