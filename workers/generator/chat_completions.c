@@ -1,7 +1,7 @@
 #include "workers/generator/chat_completions.h"
 
+#include "common/json_pick.h"
 #include "common/json_text.h"
-#include "workers/generator/json_pick.h"
 
 /* --- the request --- */
 

@@ -1,7 +1,7 @@
 #include "workers/generator/dialect.h"
 
+#include "common/json_pick.h"
 #include "common/json_text.h"
-#include "workers/generator/json_pick.h"
 
 const struct dialect *dialect_find(const char *provider)
 {

@@ -2,9 +2,9 @@
  * event says its type. Usage comes in two events, the prompt's in the first, the answer's in the
  * one before the last. An assistant's message at the end is gone on from.
  * https://docs.anthropic.com/en/api/messages-streaming */
+#include "common/json_pick.h"
 #include "common/json_text.h"
 #include "workers/generator/dialect.h"
-#include "workers/generator/json_pick.h"
 
 enum { ANSWER_TOKENS_MAX = 4096 }; /* what every model of theirs can write */
 

@@ -1,4 +1,4 @@
-#include "workers/generator/json_pick.h"
+#include "common/json_pick.h"
 
 #include <stdio.h>
 

@@ -7,8 +7,8 @@
  *
  * All of the text is checked as RFC 8259 has it, but for the encoding of strings: whoever takes a
  * string repairs its UTF-8. Pure. */
-#ifndef MILLRACE_GENERATOR_JSON_PICK_H
-#define MILLRACE_GENERATOR_JSON_PICK_H
+#ifndef MILLRACE_COMMON_JSON_PICK_H
+#define MILLRACE_COMMON_JSON_PICK_H
 
 #include "common/buffer.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "workers/generator/json_pick.h"
+#include "common/json_pick.h"
 
 static const json_path paths[] = {{"a"}, {"b", "0", "c"}, {"b", "1"}, {"d", "e", "f", "g"}};
 
