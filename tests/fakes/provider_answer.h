@@ -36,7 +36,7 @@ struct answer {
     size_t taken; /* of out */
 };
 
-/* Everything above `timer` is filled in. */
+/* Everything above `timer` is filled in, and what is given already. */
 void answer_start(struct answer *answer);
 
 /* A line of the log: event, monotonic nanoseconds, number of the request, characters given (or

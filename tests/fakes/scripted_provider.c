@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "tests/fakes/provider_answer.h"
 #include "tests/fakes/provider_embeddings.h"
 
@@ -182,6 +183,17 @@ static struct slice given_text(const struct order *order)
     return slice_of(text);
 }
 
+/* The characters of a last message that is the model's own. Anthropic's models go on from it,
+ * Mistral's say it again first, OpenAI's take it for one of the conversation's. */
+static uint64_t continued(const struct order *order)
+{
+    const json_t *messages = json_object_get(order->body, "messages");
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const char *role = json_string_value(json_object_get(last, "role"));
+    bool goes_on = order->dialect == &dialect_of_anthropic && role && !strcmp(role, "assistant");
+    return goes_on ? text_length(message_text(last)) : 0;
+}
+
 static void handle_chat(struct order *order)
 {
     struct answer *answer = arena_alloc(http_arena(order->request), sizeof(*answer));
@@ -195,6 +207,7 @@ static void handle_chat(struct order *order)
     answer->dialect = order->dialect;
     answer->script = order->script;
     answer->text = given_text(order);
+    answer->given = continued(order);
     answer->streams = json_is_true(json_object_get(order->body, "stream"));
     answer->faulty = order->script.fault && order->faulty;
     answer->facts = (struct answer_facts){

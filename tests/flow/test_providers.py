@@ -1,7 +1,8 @@
 """Answers of models over HTTP: every dialect, however it is framed; clients that go; windows that
 close; workers that die."""
 import json
-import threading
+import socket
+import time
 import unittest
 
 from clients import Asking, SlowClient
@@ -10,7 +11,6 @@ from scripted import text_of
 from scripted_provider import model
 from system import wait_for
 
-AUTHORED = {"openai": "openai", "mistral": "mistral", "anthropic": "anthropic"}
 CLOSED_MS = 100  # from a client's going to its provider connection's end; usually 1 or 2
 STREAMS = 300
 
@@ -41,6 +41,15 @@ class Providers(ProviderCase):
         self.assertEqual(outcome.end["usage"]["completion_tokens"], (written + 3) // 4)
         self.assertGreater(outcome.end["usage"]["prompt_tokens"], 0)
         self.wait_count("usage_estimated", before + 1)
+
+    def test_a_server_that_refuses_what_is_not_needed_is_asked_for_less_and_remembered(self):
+        name = model(seed=15, length=100)
+        agent = self.agent("openai-compatible", name, base_url=self.provider.mistral_url)
+        for _ in range(2):
+            outcome = self.ask_stream(agent)
+            self.assertEqual((outcome.code, outcome.text), (None, text_of(15, 100)))
+        refused = [e for e in self.provider.events("refuse") if e.model == name]
+        self.assertEqual([e.given for e in refused], [400])
 
     def test_an_empty_answer_is_an_answer(self):
         agent, _ = self.scripted(length=0)
@@ -80,8 +89,6 @@ class ClientsThatGo(ProviderCase):
 
     def go(self, path, wait, **words):
         """A client that goes once `wait` is in the provider's log; how long its connection lived on."""
-        import socket
-        import time
         agent, name = self.scripted(**words)
         body = json.dumps({"message": f"What is {name}?"}).encode()
         with socket.create_connection(("127.0.0.1", self.system.port), 10) as client:
@@ -141,8 +148,12 @@ class WorkersThatDie(ProviderCase):
     """Two generators; the one that has the stream is killed."""
     counts = (1, 1, 2)
 
-    def die(self, provider, **words):
-        agent, name = self.scripted(provider, length=2000, piece=10, gap_ms=5, seed=12, **words)
+    def die(self, provider):
+        """The outcome of a stream whose worker was killed in its first tenth."""
+        agent, _ = self.scripted(provider, length=2000, piece=10, gap_ms=5, seed=12)
+        return self.die_of(agent)
+
+    def die_of(self, agent):
         asking = Asking(self.system, "What is it?", agent=agent).wait_text(200)
         busy = [w["name"] for w in self.system.lane("generate")["workers"] if w["in_flight"]]
         self.system.kill_worker(busy[0])
@@ -153,6 +164,24 @@ class WorkersThatDie(ProviderCase):
     def test_a_dialect_that_cannot_continue_tells_the_answer_anew(self):
         text, last = self.die("openai")
         self.assertEqual((last["type"], text), ("done", text_of(12, 2000)))
+
+    def test_mistral_goes_on_and_what_it_says_again_is_left_out(self):
+        text, last = self.die("mistral")
+        self.assertEqual((last["type"], text), ("done", text_of(12, 2000)))
+
+    def test_anthropic_goes_on_from_where_the_first_worker_stopped(self):
+        text, last = self.die("anthropic")
+        self.assertEqual((last["type"], text), ("done", text_of(12, 2000)))
+        self.assertLessEqual(last["usage"]["completion_tokens"], 180, "of 200, the rest was there")
+
+    def test_the_fallback_that_has_begun_is_the_one_to_go_on(self):
+        fallback = {"provider": "anthropic", "model": model(length=2000, piece=10, gap_ms=5, seed=13)}
+        agent, name = self.scripted("openai", status=401, fields={"fallbacks": [fallback]})
+        text, last = self.die_of(agent)
+        self.assertEqual((last["type"], text), ("done", text_of(13, 2000)))
+        self.assertLessEqual(last["usage"]["completion_tokens"], 180)
+        refused = [e for e in self.provider.events("refuse") if e.model == name]
+        self.assertEqual(len(refused), 1, "the first provider was not asked again")
 
 
 if __name__ == "__main__":
