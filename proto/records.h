@@ -1,8 +1,8 @@
 /* What the messages carry: meta, and the records in body frames. Every field is listed once.
  *
  * A record on the wire is a msgpack map by field name; unknown names are ignored, missing ones are
- * zero. The gateway decodes meta and results, never the body frames that pass from stage to stage.
- */
+ * zero. The gateway decodes meta and results; of the body frames that pass from stage to stage only the
+ * context, for a stream that tells what was retrieved before its text. */
 #ifndef MILLRACE_PROTO_RECORDS_H
 #define MILLRACE_PROTO_RECORDS_H
 
@@ -118,7 +118,7 @@
     R(scores, scores)
 #define CHAT_MESSAGE_FIELDS(F, N, R, L) \
     F(U64,  id) \
-    F(TEXT, role)                /* "user" or "assistant" */ \
+    F(TEXT, role)                /* "user", "assistant"; "system" in a history that the client brought */ \
     F(TEXT, content) \
     F(TEXT, created_at)          /* RFC 3339 */ \
     F(TEXT, status)              /* "completed", "cancelled", "failed" */ \
@@ -157,7 +157,7 @@
     R(agent, agent)
 /* [history] */
 #define HISTORY_FIELDS(F, N, R, L) \
-    F(U64,  conversation_id) \
+    F(U64,  conversation_id)     /* 0: the client brought it */ \
     F(TEXT, digest)              /* SHA-256 of what follows; part of every answer's key */ \
     L(chat_message, messages)    /* oldest first */
 /* [embedding]: `count` vectors of `dimensions` float32, little-endian, normalised */
