@@ -149,6 +149,15 @@ static void easy_set_safety(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace/" MILLRACE_VERSION);
 }
 
+/* Which certificates vouch for others: the system's, or those that the two variables name as they
+ * do for OpenSSL's own programs. */
+static void easy_set_trust(CURL *easy)
+{
+    const char *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
+    if (file && *file) curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    if (folder && *folder) curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
+}
+
 static CURL *easy_new(const struct settings *settings)
 {
     CURL *easy = curl_easy_init();
@@ -156,6 +165,7 @@ static CURL *easy_new(const struct settings *settings)
     easy_set_callbacks(easy);
     easy_set_connection(easy, settings);
     easy_set_safety(easy);
+    easy_set_trust(easy);
     return easy;
 }
 
