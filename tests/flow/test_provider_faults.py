@@ -233,7 +233,7 @@ class ExtractiveFallback(ProviderCase):
 
 
 class Breaker(ProviderCase):
-    environment = {**QUICK, "BREAKER_FAILURES": "3", "BREAKER_OPEN_MS": "1500",
+    environment = {**QUICK, "BREAKER_FAILURES": "3", "BREAKER_OPEN_MS": "3000",
                    "PROVIDER_RETRIES_MAX": "0"}
 
     def trouble(self):
@@ -247,10 +247,10 @@ class Breaker(ProviderCase):
         self.assertEqual(self.ask_whole(agent).code, "provider_circuit_open")
         refused = [e for e in self.provider.events("refuse") if e.model == name]
         self.assertEqual(len(refused), 3, "it was not asked again")
-        wait_for(lambda: self.trouble() == "openai: provider_failed", "the operator to be told", 5)
+        wait_for(lambda: "openai: provider_failed" in (self.trouble() or ""), "the operator to be told")
         self.wait_count("breaker_opened", 1)
         wait_for(lambda: self.ask_stream(agent).code is None, "the breaker closed", 10, 0.1)
-        wait_for(lambda: not self.trouble(), "no more trouble", 5)
+        wait_for(lambda: not self.trouble(), "no more trouble")
 
     def test_failures_after_the_first_token_do_not_count(self):
         agent, _ = self.scripted("mistral", fault="cut", length=400)

@@ -54,6 +54,26 @@ static void numbers_in_brackets_cite_however_the_text_is_cut(void **state)
         }
 }
 
+static const struct {
+    const char *text;
+    uint64_t want; /* of four passages given */
+} dropped[] = {
+    {"A [1] and [4].", 0},        {"A [5].", 1},
+    {"A [2, 9] and [5].", 2},     {"A [5] and [5] again.", 1},
+    {"In [2024] and [2024].", 2}, /* past those that are told apart */
+    {"A [x] and [300", 0},
+};
+
+static void numbers_that_were_not_given_are_counted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(dropped); i++) {
+        struct citation_scan scan = {0};
+        citations_read(&scan, slice_of(dropped[i].text));
+        assert_int_equal(citations_dropped(&scan, 4), dropped[i].want);
+    }
+}
+
 static void long_texts_are_cut_in_a_citation(void **state)
 {
     char title[1000];
@@ -78,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_in_brackets_cite_however_the_text_is_cut),
+        cmocka_unit_test(numbers_that_were_not_given_are_counted),
         cmocka_unit_test(long_texts_are_cut_in_a_citation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

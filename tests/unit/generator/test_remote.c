@@ -6,6 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/language.h"
 #include "fake_http.h"
@@ -14,6 +17,17 @@
 #include "workers/generator/generator.h"
 
 static void *pool;
+
+/* --- the clock: the system's, and what the test adds --- */
+
+static time_t later_s;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    long result = syscall(SYS_clock_gettime, id, now);
+    now->tv_sec += later_s;
+    return (int)result;
+}
 
 /* --- jobs --- */
 
@@ -175,6 +189,33 @@ static void text_behind_a_full_window_is_given_before_the_end(void **state)
     }
     assert_int_equal(job->tokens, 3);
     assert_ended(job, OK, text);
+}
+
+static const struct {
+    time_t pause_s, after_s; /* how long it was paused, and when it then was found gone */
+    err_t want;
+} gone[] = {
+    {0, 0, ERR_PROVIDER_CUT},
+    {5, 0, ERR_CLIENT_TOO_SLOW},
+    {5, 5, ERR_PROVIDER_CUT},
+    {0, 5, ERR_PROVIDER_CUT},
+};
+
+static void a_provider_that_goes_during_a_pause_went_because_of_the_client(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
+        struct job *job = start("openai");
+        provider_says_head(200, 0);
+        job->room = 1;
+        says_text("one");
+        later_s += gone[i].pause_s;
+        job->room = 2;
+        generator_pool.writable(pool, job);
+        later_s += gone[i].after_s;
+        provider_ends(ERR_PROVIDER_CUT);
+        assert_ended(job, gone[i].want, "one");
+    }
 }
 
 /* --- what goes wrong --- */
@@ -499,6 +540,7 @@ int main(void)
         REMOTE_TEST(a_code_point_cut_between_two_events_is_not_torn),
         REMOTE_TEST(a_full_window_pauses_the_connection_until_there_is_room),
         REMOTE_TEST(text_behind_a_full_window_is_given_before_the_end),
+        REMOTE_TEST(a_provider_that_goes_during_a_pause_went_because_of_the_client),
         REMOTE_TEST(what_breaks_ends_in_its_error_and_closes_the_connection),
         REMOTE_TEST(an_answer_over_the_limit_is_broken_off),
         REMOTE_TEST(a_long_error_body_is_not_read_to_its_end),
