@@ -36,20 +36,25 @@ static const struct call_info {
     input_fn *input; /* NULL: a select */
     bool paged;
     int status;
-    bool bare; /* the body may be empty: {} */
+    bool bare;         /* the body may be empty: {} */
+    enum kind forgets; /* of the object, what this gateway keeps in memory; 0: nothing */
 } calls[KIND_COUNT] = {
     [KIND_CONVERSATION_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_AGENT_LIST] = {NO_ID, NULL, true, 200},
     [KIND_AGENT_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_AGENT_CREATE] = {NO_ID, admin_read_agent, false, 201},
-    [KIND_AGENT_UPDATE] = {OBJECT_ID, admin_read_agent, false, 200},
-    [KIND_AGENT_DELETE] = {OBJECT_ID, NULL, false, 204},
+    [KIND_AGENT_UPDATE] = {OBJECT_ID, admin_read_agent, false, 200, .forgets = KIND_AGENT_GET},
+    [KIND_AGENT_INVALIDATE] = {OBJECT_ID, NULL, false, 200, .forgets = KIND_AGENT_GET},
+    [KIND_AGENT_DELETE] = {OBJECT_ID, NULL, false, 204, .forgets = KIND_AGENT_GET},
     [KIND_PORTFOLIO_LIST] = {NO_ID, NULL, true, 200},
     [KIND_PORTFOLIO_GET] = {OBJECT_ID, NULL, false, 200},
     [KIND_PORTFOLIO_CREATE] = {NO_ID, admin_read_portfolio, false, 201},
-    [KIND_PORTFOLIO_UPDATE] = {OBJECT_ID, admin_read_portfolio, false, 200},
-    [KIND_PORTFOLIO_REEMBED] = {OBJECT_ID, admin_read_reembed, false, 200, .bare = true},
-    [KIND_PORTFOLIO_DELETE] = {OBJECT_ID, NULL, false, 204},
+    [KIND_PORTFOLIO_UPDATE] = {OBJECT_ID, admin_read_portfolio, false, 200,
+                               .forgets = KIND_PORTFOLIO_GET},
+    [KIND_PORTFOLIO_REEMBED] = {OBJECT_ID, admin_read_reembed, false, 200, .bare = true,
+                                .forgets = KIND_PORTFOLIO_GET},
+    [KIND_PORTFOLIO_INVALIDATE] = {OBJECT_ID, NULL, false, 200, .forgets = KIND_PORTFOLIO_GET},
+    [KIND_PORTFOLIO_DELETE] = {OBJECT_ID, NULL, false, 204, .forgets = KIND_PORTFOLIO_GET},
     [KIND_DOCUMENT_LIST] = {PORTFOLIO_ID, NULL, true, 200},
     [KIND_DOCUMENT_GET] = {PORTFOLIO_AND_OBJECT_ID, NULL, false, 200},
     [KIND_DOCUMENT_PUT] = {PORTFOLIO_ID, admin_read_documents, false, 201},
@@ -213,12 +218,8 @@ static void reply(struct call *call, struct slice result)
 /* What this gateway changed it must not answer from memory. */
 static void forget_changed(const struct call *call)
 {
-    struct directory *directory = call->gateway->directory;
-    if (call->kind == KIND_AGENT_UPDATE || call->kind == KIND_AGENT_DELETE)
-        directory_forget(directory, KIND_AGENT_GET, object_id(call));
-    if (call->kind == KIND_PORTFOLIO_UPDATE || call->kind == KIND_PORTFOLIO_DELETE ||
-        call->kind == KIND_PORTFOLIO_REEMBED)
-        directory_forget(directory, KIND_PORTFOLIO_GET, object_id(call));
+    enum kind forgets = calls[call->kind].forgets;
+    if (forgets) directory_forget(call->gateway->directory, forgets, object_id(call));
 }
 
 static void call_free_if_over(struct call *call)

@@ -37,11 +37,13 @@ enum pool pool_of_stage(char letter);
     K(AGENT_CREATE,     "agent.create",     "GR",   true,   put_agent,     agent) \
     K(AGENT_UPDATE,     "agent.update",     "GR",   true,   put_agent,     agent) \
     K(AGENT_DELETE,     "agent.delete",     "R",    true,   select,        agent) \
+    K(AGENT_INVALIDATE, "agent.invalidate", "R",    true,   select,        agent) \
     K(PORTFOLIO_GET,    "portfolio.get",    "R",    false,  select,        portfolio) \
     K(PORTFOLIO_LIST,   "portfolio.list",   "R",    false,  select,        portfolios) \
     K(PORTFOLIO_CREATE, "portfolio.create", "R",    true,   put_portfolio, portfolio) \
     K(PORTFOLIO_UPDATE, "portfolio.update", "R",    true,   put_portfolio, portfolio) \
     K(PORTFOLIO_REEMBED, "portfolio.reembed", "R",  true,   put_portfolio, portfolio) \
+    K(PORTFOLIO_INVALIDATE, "portfolio.invalidate", "R", true, select,     portfolio) \
     K(PORTFOLIO_DELETE, "portfolio.delete", "R",    true,   select,        portfolio) \
     K(DOCUMENT_GET,     "document.get",     "R",    false,  select,        document) \
     K(DOCUMENT_LIST,    "document.list",    "R",    false,  select,        documents) \

@@ -215,6 +215,17 @@ err_t agents_reseal(struct db *db, const struct store_resealer *resealer, uint64
     return error;
 }
 
+/* A new version of the same: what was kept under the old one is reached no more. */
+err_t agent_invalidate(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    struct agent *agent = result;
+    err_t error = agent_find(work, select->tenant, select->id, agent);
+    if (error) return error;
+    agent->version++;
+    return agent_store(work, agent);
+}
+
 err_t agent_delete(struct work *work, const void *request, void *result)
 {
     const struct select *select = request;

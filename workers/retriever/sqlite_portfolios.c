@@ -150,6 +150,17 @@ err_t portfolio_reembed(struct work *work, const void *request, void *result)
     return error ? error : portfolio_find(work, put->tenant, put->id, portfolio);
 }
 
+/* A new version of the same content: what was kept under the old one is reached no more. */
+err_t portfolio_invalidate(struct work *work, const void *request, void *result)
+{
+    const struct select *select = request;
+    err_t error = portfolio_find(work, select->tenant, select->id, result);
+    if (!error) error = portfolio_bump(work, select->id, 0, 0);
+    if (!error)
+        error = change_log(work, "portfolio", select->id, work->call->portfolio_version, 0, 0);
+    return error ? error : portfolio_find(work, select->tenant, select->id, result);
+}
+
 /* Agents that used a portfolio go on without one. */
 static err_t agents_release(struct work *work, uint64_t portfolio_id)
 {

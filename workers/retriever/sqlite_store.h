@@ -72,6 +72,8 @@ struct sqlite_store {
 operation_run agent_read, agent_list, agent_create, agent_update, agent_delete;
 operation_run portfolio_read, portfolio_list, portfolio_create, portfolio_update, portfolio_delete;
 operation_run portfolio_reembed;
+operation_run agent_invalidate;
+operation_run portfolio_invalidate;
 operation_run document_read, document_list, document_delete;
 operation_run history_read, conversation_read, turn_record;
 operation_run claim_take, claim_renew;
