@@ -146,9 +146,22 @@ static bool read_element(struct reader *reader, struct place place, unsigned ind
     return read_value(reader, step_into(reader, place, (struct slice){name, (size_t)len}));
 }
 
+/* The place, for what is inside of it: without the paths that end here. */
+static struct place go_on(const struct reader *reader, struct place place)
+{
+    struct place inner = {0, place.level};
+    if (place.level == JSON_PATH_DEPTH) return inner;
+    for (uint32_t left = place.paths; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        if (reader->paths[i][place.level]) inner.paths |= UINT32_C(1) << i;
+    }
+    return inner;
+}
+
 static bool read_array(struct reader *reader, struct place place)
 {
     unsigned index = 0;
+    place = go_on(reader, place);
     skip_space(reader);
     if (take(reader, ']')) return true;
     do {

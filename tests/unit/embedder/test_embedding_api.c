@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -87,6 +88,39 @@ static void vectors_are_read_in_either_form_and_any_order_and_normalised(void **
     }
 }
 
+/* Each number stands beside others of its size, so that none is lost in the length. */
+static void numbers_are_read_however_they_are_written(void **state)
+{
+    static const char *const numbers[] = {"1",
+                                          "-1",
+                                          "0.5",
+                                          "-0.0123",
+                                          "1e0",
+                                          "1E+2",
+                                          "125e-2",
+                                          "0.000000000000000000001e21",
+                                          "0.12345678901234567890123456789",
+                                          "123456789012345678901234567890e-29",
+                                          "-3.4028234e38",
+                                          "1.17549435e-38",
+                                          "9007199254740993e-16",
+                                          "1234567.125"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        struct vectors vectors;
+        struct buffer body = {0};
+        double value = strtod(numbers[i], NULL), other = fabs(value) > 1e30 ? 1e38 : value / 2;
+        buffer_printf(&body,
+                      "{\"data\":[{\"embedding\":[ %s ,\n%.17g,0]},{\"embedding\":[1,0,0]}]}",
+                      numbers[i], other);
+        buffer_append_char(&body, '\0');
+        assert_int_equal(read_two(body.data, &vectors), OK);
+        double want = value / hypot(value, other);
+        if (fabs(value) > 1e-30) assert_true(fabs(vectors.of[0][0] - want) < 1e-7);
+        buffer_free(&body);
+    }
+}
+
 static void a_vector_of_zeros_stays_one(void **state)
 {
     struct vectors vectors;
@@ -123,6 +157,11 @@ static void what_is_wrong_with_a_response_is_named(void **state)
         {"{\"data\":[" ONE ",{\"index\":1,\"embedding\":null}]}", ERR_EMBEDDING_INVALID},
         {"{\"data\":[" ONE ",{\"index\":1}]}", ERR_EMBEDDING_INVALID},
         {"{\"data\":[" ONE ",7]}", ERR_EMBEDDING_INVALID},
+        {"{\"data\":[" ONE ",{\"index\":\"1\",\"embedding\":[1,0,0]}]}", ERR_EMBEDDING_INVALID},
+        {"{\"data\":[" ONE ",{\"index\":1,\"embedding\":[1,0,1e999]}]}", ERR_EMBEDDING_INVALID},
+        {"{\"data\":[" ONE ",{\"index\":1,\"embedding\":[[1,0,0]]}]}", ERR_EMBEDDING_INVALID},
+        {"{\"data\":[" ONE ",{\"index\":1,\"embedding\":{}}]}", ERR_EMBEDDING_INVALID},
+        {"{\"data\":[" ONE ",{\"index\":1,\"embedding\":[1,0,NaN]}]}", ERR_PROVIDER_BAD_RESPONSE},
         /* base64: NaN, an infinite one, too short, too long, no base64 */
         {"{\"data\":[" ONE ",{\"embedding\":\"AADAfwAAAAAAAAAA\"}]}", ERR_EMBEDDING_INVALID},
         {"{\"data\":[" ONE ",{\"embedding\":\"AACAfwAAAAAAAAAA\"}]}", ERR_EMBEDDING_INVALID},
@@ -182,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_request_says_what_the_provider_needs_and_no_more),
         cmocka_unit_test(a_text_is_cut_between_characters_and_never_empty),
         cmocka_unit_test(vectors_are_read_in_either_form_and_any_order_and_normalised),
+        cmocka_unit_test(numbers_are_read_however_they_are_written),
         cmocka_unit_test(a_vector_of_zeros_stays_one),
         cmocka_unit_test(what_is_wrong_with_a_response_is_named),
         cmocka_unit_test(any_bytes_are_read_or_refused),
