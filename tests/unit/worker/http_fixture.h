@@ -169,8 +169,9 @@ struct outcome {
     uint64_t retry_after_ms;
     struct buffer body;
     err_t error;
-    bool pauses;  /* after each piece */
-    bool cancels; /* at the first piece */
+    bool pauses;           /* after each piece */
+    bool cancels;          /* at the first piece */
+    struct outcome *other; /* whose call is cancelled at the first piece */
     int pieces;
 };
 
@@ -188,6 +189,7 @@ static bool outcome_body(void *context, struct slice bytes)
     outcome->pieces++;
     buffer_append_slice(&outcome->body, bytes);
     if (outcome->cancels) http_call_cancel(&outcome->call);
+    if (outcome->other && outcome->other->call) http_call_cancel(&outcome->other->call);
     return !outcome->pauses;
 }
 

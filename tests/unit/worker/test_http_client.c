@@ -343,6 +343,77 @@ static void call_may_be_cancelled_by_its_own_handler(void **state)
     buffer_free(&outcome.body);
 }
 
+static void call_may_be_cancelled_by_the_handler_of_another(void **state)
+{
+    struct fixture *fixture = *state;
+    struct outcome first = {0}, second = {0};
+    first.other = &second;
+    second.other = &first;
+    call_server(fixture, &first);
+    call_server(fixture, &second);
+    while (fixture->server.requests < 2) event_base_loop(fixture->base, EVLOOP_ONCE);
+    for (int peer = 0; peer < 2; peer++)
+        peer_send(&fixture->server, peer, SLICE(HEAD "Content-Length: 9\r\n\r\nhello"));
+    ask(fixture, HEAD "Content-Length: 2\r\n\r\nok", "ok");
+    assert_int_equal(first.pieces + second.pieces, 1); /* whichever came first ended the other */
+    assert_int_equal((first.call ? 1 : 0) + (second.call ? 1 : 0), 1);
+    assert_int_equal(first.ends + second.ends, 0);
+    http_call_cancel(first.call ? &first.call : &second.call);
+    buffer_free(&first.body);
+    buffer_free(&second.body);
+}
+
+struct retry {
+    struct fixture *fixture;
+    int left;
+    bool done;
+};
+
+static void retry_start(struct retry *retry);
+
+static void retry_head(void *context, int status, uint64_t retry_after_ms)
+{
+    (void)context, (void)status, (void)retry_after_ms;
+}
+
+static bool retry_body(void *context, struct slice bytes)
+{
+    (void)context, (void)bytes;
+    return true;
+}
+
+static void retry_end(void *context, err_t error)
+{
+    struct retry *retry = context;
+    assert_int_equal(error, ERR_PROVIDER_CUT);
+    retry->done = !retry->left--;
+    if (!retry->done) retry_start(retry);
+}
+
+static void retry_start(struct retry *retry)
+{
+    static const struct http_call_handler handler = {retry_head, retry_body, retry_end};
+    char url[64];
+    struct http_call_spec spec = {url, NULL, SLICE("{}")};
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", retry->fixture->server.port);
+    http_call_start(retry->fixture->client, &spec, &handler, retry);
+}
+
+static bool retry_is_done(const void *retry)
+{
+    return ((const struct retry *)retry)->done;
+}
+
+static void call_may_be_started_where_another_ends(void **state)
+{
+    struct retry retry = {.fixture = *state, .left = 3};
+    retry.fixture->server.reply = SLICE(HEAD "Content-Length: 9\r\n\r\nhello");
+    retry.fixture->server.closes = true;
+    retry_start(&retry);
+    loop_until(retry.fixture, retry_is_done, &retry);
+    assert_int_equal(retry.fixture->server.requests, 4);
+}
+
 static void call_may_be_cancelled_before_it_began(void **state)
 {
     struct fixture *fixture = *state;
@@ -449,6 +520,8 @@ int main(void)
         HTTP_TEST(cancelled_call_has_closed_its_connection),
         HTTP_TEST(call_that_waits_for_its_head_is_cancelled_too),
         HTTP_TEST(call_may_be_cancelled_by_its_own_handler),
+        HTTP_TEST(call_may_be_cancelled_by_the_handler_of_another),
+        HTTP_TEST(call_may_be_started_where_another_ends),
         HTTP_TEST(call_may_be_cancelled_before_it_began),
         HTTP_TEST(cancel_does_not_wait_for_a_slow_look_up),
         HTTP_TEST(look_up_that_takes_too_long_ends_in_time),
