@@ -2,7 +2,7 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers] [--runs N]
+    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers,model] [--runs N]
              [--json FILE]
 """
 import argparse
@@ -12,11 +12,12 @@ import resource
 import sys
 
 import figures
+import model
 import providers
 from figures import Bench
 from table import text_table
 
-FIGURES = {**figures.FIGURES, "providers": providers.providers}
+FIGURES = {**figures.FIGURES, "providers": providers.providers, "model": model.model}
 
 
 def arguments():

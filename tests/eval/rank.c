@@ -61,7 +61,7 @@ static void embed_passage(struct slice title, struct slice heading, struct slice
 {
     static struct buffer passage;
     if (model)
-        embed_question(model_passage(heading, text, &passage), vector);
+        embed_question(model_passage(title, heading, text, &passage), vector);
     else
         hashing_embed_passage(hashing, title, heading, text, vector);
 }

@@ -120,7 +120,7 @@ def compare(model, texts, mine):
              if cosine < COSINE or (want != got and not tie)]
     print(f"{len(texts)} passages, {sum(map(len, cuts))} tokens; {sum(ties)} with pieces in another "
           f"order; worst cosine {min(cosines):.7f}; {len(wrong)} differ")
-    print("\n".join(wrong[:10]), flush=True)
+    print("".join(line + "\n" for line in wrong[:10]), end="", flush=True)
     return not wrong and sum(ties) <= TIES_MAX * len(texts)
 
 

@@ -65,7 +65,8 @@ static void add_to_pass(struct runner *runner, struct pass *pass, const struct e
                         bool question, struct buffer *memory)
 {
     int32_t *tokens = pass->tokens[pass->count];
-    struct slice text = question ? item->text : model_passage(item->heading, item->text, memory);
+    struct slice text =
+        question ? item->text : model_passage(item->title, item->heading, item->text, memory);
     size_t count = model_cut(runner->model, text, tokens);
     pass->texts[pass->count++] = (struct model_text){tokens, count, item->vector};
 }
@@ -184,7 +185,7 @@ static void cancel(void *context, struct embed_batch *batch)
 static size_t tokens(void *context, const struct embed_item *item)
 {
     (void)context;
-    size_t bytes = item->heading.len + item->text.len;
+    size_t bytes = item->title.len + item->heading.len + item->text.len;
     return MIN(bytes / BYTES_PER_TOKEN + 2, MODEL_TOKENS_MAX);
 }
 

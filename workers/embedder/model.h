@@ -30,8 +30,11 @@ void model_close(struct model **model);
 /* Cuts a text into at most MODEL_TOKENS_MAX tokens. Never 0: an empty text, or one that can't be
  * cut, has a beginning, an unknown piece and an end. */
 size_t model_cut(const struct model *model, struct slice text, int32_t *tokens);
-/* What of a passage is embedded. Kept in `out`, or the text itself. */
-struct slice model_passage(struct slice heading, struct slice text, struct buffer *out);
+/* What of a passage is embedded, kept in `out`: all of it, each part on a line of its own. Measured
+ * (tests/eval, the vector alone: passage among the first eight, mean reciprocal rank): the text
+ * alone .641, .472; with its heading .646, .469; with heading and title .651, .487. */
+struct slice model_passage(struct slice title, struct slice heading, struct slice text,
+                           struct buffer *out);
 /* The forward pass over some texts side by side. A text's vector is the same bits whatever texts
  * are beside it. Memory and time grow with all their tokens: the caller limits them. */
 void model_run(struct model *model, const struct model_text *texts, size_t count);

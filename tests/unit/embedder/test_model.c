@@ -1,12 +1,14 @@
 /* Whether it is the same model: what the program that it comes from makes of 60 texts is recorded
  * in model_reference.bin (tests/oracle/record.py). Needs the weights: MODEL_DIR, or var/model where
  * deploy/up puts them; without them these tests are skipped. */
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +18,7 @@
 enum { REFERENCES_MAX = 64 };
 
 static struct model *model;
+static const char *model_folder;
 
 struct reference {
     struct slice text;
@@ -54,16 +57,16 @@ static void read_references(void)
 
 static int open_all(void **state)
 {
-    const char *folder = getenv("MODEL_DIR");
     (void)state;
     read_references();
-    if (!folder) folder = TEST_DATA "/../../../var/model";
-    if (access(folder, R_OK) != 0) {
+    model_folder = getenv("MODEL_DIR");
+    if (!model_folder) model_folder = TEST_DATA "/../../../var/model";
+    if (access(model_folder, R_OK) != 0) {
         print_message("skipped: no model in %s (tests/run oracle fetches it, or deploy/up)\n",
-                      folder);
+                      model_folder);
         return 0;
     }
-    return model_open(folder, &model);
+    return model_open(model_folder, &model);
 }
 
 static int close_all(void **state)
@@ -177,6 +180,110 @@ static void odd_texts_have_vectors_of_length_one(void **state)
     }
 }
 
+/* --- a folder with something wrong in it: links to the model's files, but for one --- */
+
+static char *join(const char *folder, const char *name)
+{
+    char *path;
+    assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
+    return path;
+}
+
+static void unlink_one(const char *folder, const char *name)
+{
+    char *path = join(folder, name);
+    unlink(path);
+    free(path);
+}
+
+static void link_into(const char *folder, const char *name, const char *to)
+{
+    char *from = join(folder, name), *target = join(model_folder, to);
+    unlink(from);
+    assert_int_equal(symlink(target, from), 0);
+    free(from);
+    free(target);
+}
+
+static void link_one(const char *folder, const char *name)
+{
+    link_into(folder, name, name);
+}
+
+/* A copy without its last byte. */
+static void cut_in(const char *folder, const char *name)
+{
+    char *path = join(model_folder, name), *cut = join(folder, name);
+    struct stat status;
+    unlink(cut);
+    assert_int_equal(stat(path, &status), 0);
+    FILE *from = fopen(path, "rb"), *to = fopen(cut, "wb");
+    assert_true(from && to);
+    for (off_t i = 1; i < status.st_size; i++) putc(getc(from), to);
+    fclose(from);
+    fclose(to);
+    free(path);
+    free(cut);
+}
+
+static void for_each_file(const char *folder, void (*act)(const char *folder, const char *name))
+{
+    char *path = join(model_folder, "weights");
+    DIR *weights = opendir(path);
+    struct dirent *entry;
+    assert_non_null(weights);
+    while ((entry = readdir(weights))) {
+        char *name = join("weights", entry->d_name);
+        if (entry->d_name[0] != '.') act(folder, name);
+        free(name);
+    }
+    closedir(weights);
+    free(path);
+    act(folder, "sp.model");
+}
+
+static void a_model_with_a_wrong_file_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *instead; /* NULL: it is cut; "": missing */
+    } cases[] = {
+        {"weights/w1_2.npy", "weights/w2_2.npy"},
+        {"weights/b1_5.npy", "weights/b2_5.npy"},
+        {"weights/q3.npy", "weights/q4.npy"},
+        {"weights/q17.npy", "weights/q1.npy"},
+        {"weights/lo.npy", "weights/scale.npy"},
+        {"weights/proj2.npy", "weights/cnn_W.npy"},
+        {"weights/d0.npy", "weights/p1.npy"},
+        {"weights/cnn_W.npy", NULL},
+        {"weights/q9.npy", NULL},
+        {"weights/eps.npy", NULL},
+        {"weights/ln_g.npy", ""},
+        {"sp.model", ""},
+        {"sp.model", "weights/q1.npy"},
+        {"sp.model", NULL},
+    };
+    char folder[] = "/tmp/millrace-model-XXXXXX", weights[64];
+    struct model *wrong = NULL;
+    NEEDS_MODEL;
+    assert_non_null(mkdtemp(folder));
+    snprintf(weights, sizeof weights, "%s/weights", folder);
+    assert_int_equal(mkdir(weights, 0700), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        for_each_file(folder, unlink_one);
+        for_each_file(folder, link_one);
+        if (!cases[i].instead)
+            cut_in(folder, cases[i].name);
+        else if (*cases[i].instead)
+            link_into(folder, cases[i].name, cases[i].instead);
+        else
+            unlink_one(folder, cases[i].name);
+        if (model_open(folder, &wrong) != ERR_MODEL_INVALID) fail_msg("%s", cases[i].name);
+    }
+    for_each_file(folder, unlink_one);
+    rmdir(weights);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_text_has_the_same_bits_on_every_processor_with_fused_sums),
         cmocka_unit_test(a_text_too_long_counts_by_its_beginning),
         cmocka_unit_test(odd_texts_have_vectors_of_length_one),
+        cmocka_unit_test(a_model_with_a_wrong_file_is_refused),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
