@@ -4,7 +4,9 @@ import json
 import struct
 import unittest
 
-from scripted import script
+from providers import QUICK, ProviderCase
+from scripted import script, text_of as scripted_text
+from scripted_provider import SECRET, SECRET_ADDRESS
 from system import System, wait_for
 from workers import SCRIPTED, Worker
 
@@ -193,6 +195,53 @@ class Scripted(unittest.TestCase):
                 connection.close()
                 wait_for(lambda: self.system.lane("generate")["cancelled"] == lane["cancelled"] + 1,
                          "the job cancelled")
+
+
+class Providers(ProviderCase):
+    """The same of agents that ask a language model."""
+    environment = QUICK
+
+    def asked(self, agent, stream):
+        return self.system.post(CHAT, {**question("What does the ferry carry?"), "stream": stream,
+                                       "model": f"agent-{agent}"})
+
+    def test_an_answer_is_the_provider_s_and_ends_for_its_reason(self):
+        for given, want in ((None, "stop"), ("length", "length"),
+                            ("content_filter", "content_filter")):
+            with self.subTest(want):
+                agent, _ = self.scripted(seed=5, length=300, **({"finish": given} if given else {}))
+                choice = self.asked(agent, False).json["choices"][0]
+                events = events_of(self.asked(agent, True))
+                self.assertEqual((choice["message"]["content"], choice["finish_reason"]),
+                                 (scripted_text(5, 300), want))
+                self.assertEqual((text_of(events), events[-1]["choices"][0]["finish_reason"]),
+                                 (scripted_text(5, 300), want))
+
+    def test_sources_come_although_there_is_no_answer_yet(self):
+        portfolio = self.system.portfolio("ferry", [
+            {"source": "ferry", "title": "Ferry", "content": "The ferry carries cars and trains."}])
+        agent, _ = self.scripted(fault="stall", at=0, fields={"portfolio_id": portfolio})
+        blocks = self.asked(agent, True).body.split(b"\n\n")
+        role, sources, error = [json.loads(block.removeprefix(b"data: ")) for block in blocks[:-1]]
+        self.assertEqual(role["choices"][0]["delta"]["role"], "assistant")
+        self.assertEqual(sources["sources"][0]["document"], ["The ferry carries cars and trains."])
+        self.assertEqual(error["error"]["code"], "provider_timeout")
+
+    def test_what_a_provider_says_of_its_failure_reaches_nobody(self):
+        for words, status, code in (({"status": 401}, 502, "provider_auth"),
+                                    ({"status": 404}, 502, "provider_model"),
+                                    ({"status": 429, "retry_after": 60}, 503, "provider_rate_limited"),
+                                    ({"fault": "cut", "length": 900}, 502, "provider_cut")):
+            with self.subTest(code):
+                agent, _ = self.scripted(**words)
+                whole, stream = self.asked(agent, False), self.asked(agent, True)
+                self.assertEqual((whole.status, whole.code), (status, code))
+                self.assertEqual(whole.json["error"]["type"], "server_error")
+                last = stream.body.split(b"\n\n")[-2]
+                self.assertEqual(json.loads(last.removeprefix(b"data: "))["error"]["code"], code)
+                for reply in (whole, stream):
+                    for secret in (SECRET, SECRET_ADDRESS):
+                        self.assertNotIn(secret.encode(), reply.body)
 
 
 if __name__ == "__main__":
