@@ -21,6 +21,7 @@
 #include "workers/address_guard.h"
 
 #define CONNECTIONS_MAX 2048L  /* kept; those in use count */
+#define STREAMS_MAX     1024L  /* on a connection, where HTTP/2 is spoken and the server lets us */
 #define OTHER_FILES     256    /* descriptors that are not connections: lanes, logs, look-ups */
 #define EASY_FREE_MAX   64     /* handles kept for calls to come */
 #define READ_BYTES      1024L  /* libcurl holds such a buffer for each call in progress */
@@ -448,6 +449,7 @@ static void multi_open(struct http_client *client)
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MAX);
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_MAX);
 }
 
 struct http_client *http_client_new(struct event_base *base, const struct settings *settings)
