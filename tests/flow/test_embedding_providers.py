@@ -52,6 +52,9 @@ class EmbeddingProviders(unittest.TestCase):
     def wait_good(self, portfolio):
         wait_for(lambda: self.ask(portfolio).status == 200, "the provider is asked again")
 
+    def trouble(self):
+        return self.system.lane("embed")["workers"][0]["trouble"]
+
     def status(self, portfolio):
         return {d["status"] for d in self.system.documents(portfolio)}
 
@@ -130,6 +133,18 @@ class EmbeddingProviders(unittest.TestCase):
         self.assertEqual(self.ask(self.make("right", compatible(key=COMPATIBLE_KEY))).status, 200)
         other = f"openai/{model(dim=DIMENSIONS, key=COMPATIBLE_KEY)}/{DIMENSIONS}"
         self.assertEqual(self.ask(self.make("wrong", other)).code, "provider_auth")
+
+    def test_an_operator_sees_what_is_wrong_until_it_is_right(self):
+        def counted():
+            return self.system.metric("millrace_worker_events_total", pool="embed", event="provider_auth")
+
+        before = counted()
+        portfolio = self.make("trouble", compatible(status=401, fails=1))
+        self.assertEqual(self.ask(portfolio).code, "provider_auth")
+        wait_for(lambda: self.trouble() == "openai-compatible: provider_auth", "trouble is shown")
+        wait_for(lambda: counted() == before + 1, "and counted")
+        self.assertEqual(self.ask(portfolio).status, 200)
+        wait_for(lambda: not self.trouble(), "trouble is over")
 
     def test_each_fault_has_its_name_and_nothing_leaks(self):
         cases = (

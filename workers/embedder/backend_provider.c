@@ -247,6 +247,8 @@ static void ask(struct call *call)
     call->status = 0;
     call->retry_after_ms = 0;
     call->body.len = 0;
+    worker_count(remote->worker, "embedding_call", 1);
+    worker_count(remote->worker, "embedding_text", call->take);
     call->http = http_call_start(remote->http, &spec, &handler, call);
     wait_ms(call, settings_of(remote)->provider_first_token_timeout_ms);
     buffer_free(&body);

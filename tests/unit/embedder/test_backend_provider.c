@@ -19,7 +19,7 @@ struct worker {
     struct event_base *base;
     struct settings settings;
     char trouble[128];
-    uint64_t retries, failures;
+    uint64_t retries, failures, texts;
 };
 
 struct event_base *worker_base(const struct worker *worker)
@@ -36,7 +36,9 @@ void worker_count(struct worker *worker, const char *name, uint64_t by)
 {
     if (!strcmp(name, "embedding_retry"))
         worker->retries += by;
-    else
+    else if (!strcmp(name, "embedding_text"))
+        worker->texts += by;
+    else if (error_from_code(slice_of(name)) != ERR_INTERNAL)
         worker->failures += by;
 }
 
@@ -243,6 +245,7 @@ static void a_batch_is_one_call_with_the_key_of_its_provider(void **state)
     assert_int_equal(f->error, OK);
     for (size_t i = 0; i < 3; i++) assert_true(f->vectors[i][0] == 0 && f->vectors[i][1] == 1);
     assert_string_equal(f->worker.trouble, "");
+    assert_int_equal(f->worker.texts, 3);
 }
 
 static void a_key_goes_to_its_own_provider_alone(void **state)
