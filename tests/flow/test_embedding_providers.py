@@ -1,6 +1,7 @@
 """Vectors of a provider: in few calls, with every fault by its name, beside portfolios that have other embedders."""
 import concurrent.futures
 import math
+import tempfile
 import time
 import unittest
 
@@ -91,6 +92,19 @@ class EmbeddingProviders(unittest.TestCase):
         before = len(self.provider.events("begin"))
         self.assertEqual(len(self.ask(portfolio, "river").json["results"]), 1)
         self.assertEqual(len(self.provider.events("begin")), before)
+
+    def test_a_portfolio_keeps_its_embedder_when_another_is_the_default(self):
+        data = self.enterContext(tempfile.TemporaryDirectory())
+        with System(data=data) as system:
+            old = system.portfolio("old", [document(0, "The mill stands by the river.")])
+        environment = {"EMBEDDER": "openai", "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.provider.url}
+        with System(data=data, environment=environment) as system:
+            portfolio = system.good("GET", f"/api/portfolios/{old}")
+            self.assertEqual(portfolio["embedder"], "hashing-1")
+            first = system.search(old, "Where is the mill?")[0]
+            self.assertGreater(first["scores"]["vector"], 0)
+            new = system.good("POST", "/api/portfolios", {"name": "new"})
+            self.assertEqual(new["embedder"], "openai/text-embedding-3-small/1536")
 
     # --- how often it is asked ---
 

@@ -1,9 +1,9 @@
 /* How texts of many jobs become batches, and vectors find back to their jobs. Pure: it starts
  * nothing, and is told the time.
  *
- *     batcher_add ─▶ questions ─┐ a slot,            ┌ batcher_done ─▶ batcher_ended
- *                    passages ──┴ batcher_next ─▶ batch
- *                                                    └ nobody wants it ─▶ batcher_unwanted
+ *     batcher_add ─▶ questions ─┐ a slot is free     ┌─▶ batcher_done ─▶ batcher_ended
+ *                    passages ──┴▶ batcher_next ─▶ batch
+ *                                                    └─▶ nobody wants it: batcher_unwanted
  *
  * Questions go first, and one of several slots is theirs alone. A batch waits a moment for company
  * (backend_limits.gather_us); what comes while all slots are taken goes out together. A job's texts

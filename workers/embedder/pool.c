@@ -1,12 +1,11 @@
 /* Jobs and what they want embedded; which embedder does it (engine.h) is said by the job, since a
  * portfolio's questions need the one that made its vectors.
  *
- *     start() ─ the job's texts ─▶ its embedder's engine ─▶ on_ended() ─┬ chat, search, index ─▶
- * NEXT └ embed ─▶ ANSWER
+ *     start() ─ texts ─▶ its embedder's engine ─▶ on_ended() ─┬ chat, search, index ─▶ job_next
+ *                                                             └ embed ─▶ job_answer
  *
  * Open from the start are the default one, hashing (it costs nothing) and the model where there is
- * one. A model of a provider is opened by the first job that names it.
- */
+ * one. A model of a provider is opened by the first job that names it. */
 #include "workers/embedder/pool.h"
 
 #include <assert.h>
