@@ -35,8 +35,8 @@ static const struct backend_limits model_limits = {.texts_max = PASS_TEXTS_MAX,
 
 struct task {
     struct embed_batch *batch;
-    size_t next; /* item to embed */
-    bool running, cancelled;
+    size_t next; /* item to embed; the thread's */
+    bool running, cancelled, finished;
     TAILQ_ENTRY(task) link;
 };
 
@@ -107,6 +107,7 @@ static struct tasks *queue_of(struct runner *runner, const struct embed_batch *b
 static void finish(struct runner *runner, struct task *task)
 {
     static const uint64_t one = 1;
+    task->finished = true;
     TAILQ_REMOVE(queue_of(runner, task->batch), task, link);
     TAILQ_INSERT_TAIL(&runner->finished, task, link);
     if (write(runner->wake, &one, sizeof one) < 0) abort(); /* 2^64 batches have finished */
@@ -176,9 +177,8 @@ static void cancel(void *context, struct embed_batch *batch)
     struct runner *runner = context;
     struct task *task = batch->data;
     pthread_mutex_lock(&runner->lock);
-    bool finished = task->next == batch->count || task->cancelled;
     task->cancelled = true;
-    if (!task->running && !finished) finish(runner, task);
+    if (!task->running && !task->finished) finish(runner, task);
     pthread_mutex_unlock(&runner->lock);
 }
 
