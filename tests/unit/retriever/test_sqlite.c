@@ -40,6 +40,56 @@ static void a_newer_schema_is_refused(void **state)
     assert_null(other);
 }
 
+static void gives_vectors(struct fixture *f, uint64_t id, const char *embedder)
+{
+    struct leased leased = lease_batch(f, id, NULL);
+    assert_text(leased.request.embedder, embedder);
+    assert_int_equal(store_batch(f, &leased, embedder, NULL, NULL), OK);
+}
+
+static void vectors_of_an_embedder_that_no_longer_answers_are_gone(void **state)
+{
+    static const char other[] = "openai/text-embedding-3-small/384";
+    struct fixture *f = *state;
+    struct document made;
+    uint64_t id = make_portfolio(f, NULL);
+    struct put_portfolio put = {.id = id, .portfolio = {.embedder = slice_of(other)}};
+    assert_int_equal(put_document(f, id, "", "Words.", &made), OK);
+    gives_vectors(f, id, "hashing-1");
+    assert_int_equal(call(f, KIND_PORTFOLIO_REEMBED, &put, NULL), OK);
+    assert_int_equal(sql(f, "SELECT count(*) FROM vectors"), 1);
+    gives_vectors(f, id, other);
+    assert_int_equal(sql(f, "SELECT count(*) FROM vectors"), 1);
+    assert_int_equal(sql(f, "SELECT slot % 2 FROM vectors"), 1);
+    assert_int_equal(sql(f, "SELECT count(*) FROM unindexed"), 0);
+}
+
+/* The pauses grow to half a minute; those that fail together are one failure. */
+static void pauses_grow_with_each_failure(void **state)
+{
+    static const uint64_t want[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    struct fixture *f = *state;
+    struct document made;
+    uint64_t id = make_portfolio(f, NULL);
+    assert_int_equal(put_document(f, id, "", "Words.", &made), OK);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct buffer lease = {0};
+        struct released released;
+        struct leased leased = lease_batch(f, id, NULL);
+        assert_int_equal(leased.request.chunks.count, 1);
+        record_encode(index_request_type(), &leased.request, &lease);
+        struct release release = {.error = SLICE("provider_timeout"),
+                                  .lease = buffer_slice(&lease)};
+        for (int twice = 0; twice < 2; twice++) {
+            assert_int_equal(call(f, KIND_INDEX_RELEASE, &release, &released), OK);
+            assert_int_equal(released.retry_ms, want[i]);
+        }
+        buffer_free(&lease);
+        assert_int_equal(lease_batch(f, id, NULL).request.chunks.count, 0);
+        sql(f, "UPDATE embedding_troubles SET retry_at = 1");
+    }
+}
+
 static void expired_leases_split_the_batch_and_then_fail_the_document(void **state)
 {
     static const size_t want[] = {20, 20, 8, 1, 1};
@@ -259,6 +309,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_newer_schema_is_refused),
+        STORE_TEST(vectors_of_an_embedder_that_no_longer_answers_are_gone),
+        STORE_TEST(pauses_grow_with_each_failure),
         STORE_TEST(expired_leases_split_the_batch_and_then_fail_the_document),
         STORE_TEST(a_log_that_does_not_reach_back_gives_the_whole_portfolio),
         STORE_TEST(a_deleted_portfolio_is_purged),
