@@ -154,6 +154,7 @@
     F(U64,  portfolio_id)        /* 0: none */ \
     F(TEXT, embedder)            /* the portfolio's */ \
     F(U64,  conversation_id)     /* 0: a new one */ \
+    F(BOOL, semantic)            /* the answer of a question that means the same may be given */ \
     R(agent, agent)
 /* [history] */
 #define HISTORY_FIELDS(F, N, R, L) \
@@ -229,7 +230,10 @@
     R(usage, usage) \
     L(citation, citations) \
     F(JSON, timings_ms) \
-    F(U64,  fence)               /* of the claim that it is committed under and frees; 0: none */
+    F(U64,  fence)               /* of the claim that it is committed under and frees; 0: none */ \
+    F(BOOL, semantic)            /* may serve later questions: the job carries embedding, context */ \
+    F(U64,  agent_version)       /* that it was answered by */ \
+    F(U64,  portfolio_version)   /* that was searched */
 #define RECORDED_FIELDS(F, N, R, L) \
     F(U64,  conversation_id) \
     F(U64,  message_id)
