@@ -18,16 +18,13 @@
 
 #include "common/clock.h"
 #include "common/hash.h"
-#include "common/text.h"
 #include "workers/generator/health.h"
+#include "workers/generator/incoming.h"
 #include "workers/generator/provider.h"
 #include "workers/generator/remote_call.h"
-#include "workers/generator/repetition.h"
-#include "workers/generator/text_join.h"
 #include "workers/provider_status.h"
 
 enum {
-    PIECE_BYTES_MAX = 4096,       /* of text that goes on as one token */
     BACK_OFF_MS = 250,            /* before the first retry; doubled for each one after */
     DRAIN_MS = 1000,              /* from the terminator to the response's end */
     DRAIN_BYTES_MAX = 64 << 10,   /* of a response that nobody reads */
@@ -76,10 +73,7 @@ struct remote_answer {
     bool event_read;
     size_t unread; /* bytes passed over */
     /* of the text */
-    struct text_join join;
-    struct repetition repetition;
-    struct buffer text; /* whole code points; those from `given` on are still to be given */
-    size_t given, bytes;
+    struct incoming incoming;
     uint64_t text_ms, paused_ms, pause_began_ms, resumed_ms;
     LIST_ENTRY(remote_answer) link;
 };
@@ -115,7 +109,7 @@ static void answer_free(struct remote_answer *answer)
     call_drop(answer);
     LIST_REMOVE(answer, link);
     event_free(answer->timer);
-    buffer_free(&answer->text);
+    incoming_free(&answer->incoming);
     free(answer);
 }
 
@@ -131,7 +125,7 @@ static const struct target *target_of(const struct remote_answer *answer)
 static void settle_usage(struct remote_answer *answer)
 {
     const struct usage *told = &answer->reply.usage;
-    uint64_t written = (answer->bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN;
+    uint64_t written = (answer->incoming.bytes + BYTES_A_TOKEN - 1) / BYTES_A_TOKEN;
     bool whole = answer->reply.ended && told->completion_tokens;
     bool charged = answer->call || answer->status == 200;
     struct usage *usage = &answer->generation->usage;
@@ -156,7 +150,6 @@ static void answer_fail(struct remote_answer *answer, err_t error)
 {
     struct generation *generation = answer->generation;
     settle_usage(answer);
-    generation->data = NULL;
     answer_free(answer);
     generation_fail(&generation, error); /* which may start another */
 }
@@ -208,7 +201,7 @@ static bool rest(struct remote_answer *answer)
 static bool ask_for_less(struct remote_answer *answer)
 {
     if (!answer->continuing && answer->plain) return false;
-    answer->plain = !answer->continuing;
+    if (!answer->continuing) answer->plain = true;
     answer->continuing = false;
     call_drop(answer);
     ask(answer);
@@ -233,44 +226,25 @@ static void call_failed(struct remote_answer *answer, err_t error)
 
 /* --- text goes on --- */
 
-/* False while what has come may yet turn out to be repetition, which is not given. */
-static bool skip_repetition(struct remote_answer *answer)
-{
-    size_t len;
-    struct slice text = buffer_slice(&answer->text);
-    if (!repetition_settle(&answer->repetition, text, answer->reply.ended, &len)) return false;
-    answer->given += len;
-    answer->bytes -= len;
-    return true;
-}
-
-static bool give_pieces(struct remote_answer *answer)
-{
-    bool room = true;
-    while (room && answer->given < answer->text.len) {
-        struct slice left = {answer->text.data + answer->given, answer->text.len - answer->given};
-        left.len = text_cut(left, PIECE_BYTES_MAX);
-        answer->given += left.len;
-        room = generation_text(answer->generation, left);
-    }
-    return room;
-}
-
 /* Gives what there is. False when the window is full. */
 static bool give(struct remote_answer *answer)
 {
-    if (!answer->text.len || !skip_repetition(answer)) return true;
-    begin(answer);
-    bool room = give_pieces(answer);
-    if (answer->given == answer->text.len) answer->given = answer->text.len = 0;
+    struct slice piece;
+    bool room = true;
+    while (room && incoming_next(&answer->incoming, &piece)) {
+        begin(answer);
+        room = generation_text(answer->generation, piece);
+    }
     return room;
 }
 
 /* The stream's terminator has come. */
 static void finish(struct remote_answer *answer)
 {
-    if (answer->text.len && answer->state != GIVING) answer_enter(answer, GIVING, 0);
-    if (!answer->text.len) answer_done(answer);
+    if (incoming_is_empty(&answer->incoming))
+        answer_done(answer);
+    else if (answer->state != GIVING)
+        answer_enter(answer, GIVING, 0);
 }
 
 static void pause_call(struct remote_answer *answer)
@@ -306,20 +280,22 @@ static void note_text(struct remote_answer *answer)
     answer_enter(answer, STREAMING, answer->remote->settings->provider_token_timeout_ms);
 }
 
+static bool is_too_large(const struct remote_answer *answer)
+{
+    size_t before = answer->continuing ? answer->generation->prefix.len : 0;
+    return before + answer->incoming.bytes > answer->remote->settings->answer_bytes_max;
+}
+
 static err_t take_text(struct remote_answer *answer)
 {
     struct remote *remote = answer->remote;
-    size_t before = answer->text.len;
-    size_t repaired = text_join(&answer->join, buffer_slice(&remote->scratch), &answer->text);
-    if (answer->reply.ended) repaired += text_join_end(&answer->join, &answer->text);
-    answer->bytes += answer->text.len - before;
+    size_t before = answer->incoming.bytes;
+    size_t repaired =
+        incoming_add(&answer->incoming, buffer_slice(&remote->scratch), answer->reply.ended);
     remote->scratch.len = 0;
     if (repaired) worker_count(remote->worker, "provider_utf8_repaired", repaired);
-    if (answer->text.len > before || answer->reply.ended) note_text(answer);
-    uint64_t most = remote->settings->answer_bytes_max;
-    return answer->bytes + (answer->continuing ? answer->generation->prefix.len : 0) > most
-               ? ERR_ANSWER_TOO_LARGE
-               : OK;
+    if (answer->incoming.bytes > before || answer->reply.ended) note_text(answer);
+    return is_too_large(answer) ? ERR_ANSWER_TOO_LARGE : OK;
 }
 
 static err_t read_events(struct remote_answer *answer, struct slice bytes)
@@ -441,7 +417,7 @@ static void reset_call(struct remote_answer *answer)
     answer->retry_after_ms = 0;
     answer->event_read = false;
     answer->unread = 0;
-    answer->join = (struct text_join){0};
+    answer->incoming.join = (struct text_join){0};
     answer->reply = (struct dialect_reply){.text = &remote->scratch};
     answer->parser = sse_parser_new(event_bytes_max);
 }
@@ -450,8 +426,8 @@ static void expect_repetition(struct remote_answer *answer, struct slice asked)
 {
     struct slice prefix = answer->generation->prefix;
     bool whole = answer->dialect->repeats;
-    answer->repetition = (struct repetition){.settled = !answer->continuing};
-    answer->repetition.text =
+    answer->incoming.repetition = (struct repetition){.settled = !answer->continuing};
+    answer->incoming.repetition.text =
         whole ? prefix : (struct slice){prefix.ptr + asked.len, prefix.len - asked.len};
 }
 
@@ -478,7 +454,7 @@ static void ask(struct remote_answer *answer)
     if (!health_admits(remote->health, target_of(answer)))
         return answer_fail(answer, ERR_PROVIDER_CIRCUIT_OPEN);
     if (answer->state == RESTING) answer_enter(answer, ASKING, 0);
-    timer_set(answer, remote->settings->provider_first_token_timeout_ms);
+    timer_set(answer, remote->settings->provider_first_token_timeout_ms); /* anew each time */
     send_request(answer);
 }
 
@@ -521,10 +497,11 @@ static void remote_start(struct generation *generation)
 static void remote_writable(struct generation *generation)
 {
     struct remote_answer *answer = generation->data;
-    if (!answer || (answer->state != PAUSED && answer->state != GIVING) || !give(answer)) return;
+    if (answer->state != PAUSED && answer->state != GIVING) return;
+    bool room = give(answer);
     if (answer->state == GIVING)
         finish(answer);
-    else
+    else if (room)
         resume_call(answer);
 }
 

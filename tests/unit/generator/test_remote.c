@@ -183,11 +183,12 @@ static void text_behind_a_full_window_is_given_before_the_end(void **state)
     assert_true(fake_http.room); /* behind the terminator nothing is held back */
     provider_ends(OK);
     assert_int_equal(job->tokens, 1);
-    while (!job->ended) {
+    for (size_t given = 2; given <= 3; given++) {
         job->room = 1;
         generator_pool.writable(pool, job);
+        assert_int_equal(job->tokens, given);
+        assert_int_equal(job->ended, given == 3);
     }
-    assert_int_equal(job->tokens, 3);
     assert_ended(job, OK, text);
 }
 
@@ -356,6 +357,22 @@ static void a_refused_request_goes_again_without_what_may_be_refused(void **stat
     assert_true(body_has("stream_options"));
     generator_pool.cancel(pool, job);
     job_free(job);
+}
+
+static void going_on_is_given_up_before_what_else_may_be_refused(void **state)
+{
+    struct job *job = start_with("anthropic", "m", 0, "One");
+    (void)state;
+    assert_true(body_has("assistant") && body_has("temperature"));
+    provider_says_head(400, 0);
+    provider_ends(OK);
+    assert_true(!body_has("assistant") && body_has("temperature"));
+    provider_says_head(400, 0);
+    provider_ends(OK);
+    assert_true(!body_has("assistant") && !body_has("temperature"));
+    provider_says_head(400, 0);
+    provider_ends(OK);
+    assert_ended(job, ERR_PROVIDER_REFUSED, "");
 }
 
 static void a_request_that_is_refused_plainly_too_is_refused(void **state)
@@ -549,6 +566,7 @@ int main(void)
         REMOTE_TEST(what_may_pass_is_asked_again_later),
         REMOTE_TEST(a_retry_after_beyond_the_patience_is_not_waited_for),
         REMOTE_TEST(a_refused_request_goes_again_without_what_may_be_refused),
+        REMOTE_TEST(going_on_is_given_up_before_what_else_may_be_refused),
         REMOTE_TEST(a_request_that_is_refused_plainly_too_is_refused),
         REMOTE_TEST(fallbacks_follow_each_other_before_the_first_text),
         REMOTE_TEST(failures_in_a_row_open_the_breaker),
