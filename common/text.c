@@ -140,10 +140,13 @@ struct slice text_trim(struct slice text)
 {
     struct slice rest = text;
     while (rest.len && is_space(text_take(&rest))) text = rest;
-    size_t end = 0;
-    for (rest = text; rest.len;)
-        if (!is_space(text_take(&rest))) end = text.len - rest.len;
-    return (struct slice){text.ptr, end};
+    while (text.len) {
+        size_t before = text_cut(text, text.len - 1); /* the last code point */
+        struct slice last = {text.ptr + before, text.len - before};
+        if (!is_space(text_take(&last)) || last.len) break;
+        text.len = before;
+    }
+    return text;
 }
 
 /* Code points beyond ASCII that are neither letters nor digits: punctuation, symbols, emoji. */
