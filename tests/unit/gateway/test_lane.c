@@ -465,6 +465,27 @@ static void lane_hands_back_failed_jobs_after_a_pause(void **state)
     assert_int_equal(ended_with(world), ERR_STORE_BUSY);
 }
 
+static void lane_passes_on_what_a_worker_says_of_a_callers_mistake_and_of_nothing_else(void **state)
+{
+    static const struct {
+        struct slice code;
+        const char *want;
+    } table[] = {{SLICE("invalid_field"), "name is empty"}, {SLICE("store_failed"), NULL}};
+    struct world *world = *state;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        join(world, POOL_RETRIEVE, i + 1, "a", 9);
+        uint64_t job = submit(world, "R");
+        message(world, POOL_RETRIEVE, i + 1,
+                (struct message){
+                    ABOUT(MESSAGE_FAIL, job, 1),
+                    .fail = {.code = table[i].code, .message = {"name is empty, it says", 13}}});
+        const char *got = lane_job_view(action(world, ACTION_END, 0)->job).message;
+        assert_int_equal(got != NULL, table[i].want != NULL);
+        if (got) assert_string_equal(got, table[i].want);
+        lost(world, POOL_RETRIEVE, i + 1);
+    }
+}
+
 static void lane_cancels_a_running_job_and_hears_its_usage(void **state)
 {
     struct world *world = *state;
@@ -648,6 +669,7 @@ int main(void)
         CASE(lane_gives_a_job_on_when_all_its_workers_were_only_cut_off),
         CASE(lane_takes_a_death_back_when_the_worker_returns),
         CASE(lane_hands_back_failed_jobs_after_a_pause),
+        CASE(lane_passes_on_what_a_worker_says_of_a_callers_mistake_and_of_nothing_else),
         CASE(lane_cancels_a_running_job_and_hears_its_usage),
         CASE(lane_cancels_a_waiting_job_at_once),
         CASE(lane_ends_a_cancelled_job_when_nobody_answers),
