@@ -101,9 +101,6 @@ static void tell_all(struct supervisor *s)
     if (*s->options->kms_key) tell(s, "AGENT_KMS_KEY=%s", s->options->kms_key);
     if (*s->options->kms_key_previous)
         tell(s, "AGENT_KMS_KEY_PREVIOUS=%s", s->options->kms_key_previous);
-    if (*s->options->kms_key) tell(s, "AGENT_KMS_KEY=%s", s->options->kms_key);
-    if (*s->options->kms_key_previous)
-        tell(s, "AGENT_KMS_KEY_PREVIOUS=%s", s->options->kms_key_previous);
 }
 
 /* --- processes --- */
