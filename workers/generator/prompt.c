@@ -186,15 +186,21 @@ static bool found_nothing(const struct chat_request *request, size_t given)
     return !given && request->portfolio_id && request->top_k;
 }
 
+/* For agents and clients that say nothing themselves. */
+static struct slice introduction(const struct prompt_input *input)
+{
+    bool has_documents = input->request->portfolio_id;
+    return has_documents ? slice_of(language_phrase(input->language, "intro"))
+                         : SLICE("You are a helpful assistant.");
+}
+
 static struct slice write_system(const struct prompt_input *input, struct slice of_client,
                                  size_t given, struct arena *arena)
 {
     struct buffer text = {0};
     struct slice own = input->request->agent.system_prompt;
     const char *language = language_name(input->language);
-    add_paragraph(&text, own.len || of_client.len
-                             ? own
-                             : slice_of(language_phrase(input->language, "intro")));
+    add_paragraph(&text, own.len || of_client.len ? own : introduction(input));
     add_paragraph(&text, of_client);
     if (given) add_paragraph(&text, slice_of(rules));
     if (found_nothing(input->request, given)) add_paragraph(&text, slice_of(nothing_found));

@@ -155,6 +155,18 @@ static void the_system_prompt_is_the_agents_then_the_clients_else_the_languages(
     }
 }
 
+static void an_agent_without_documents_hears_nothing_of_passages(void **state)
+{
+    struct asked asked = question("What is 2 + 2?");
+    struct arena arena = {0};
+    (void)state;
+    asked.request.portfolio_id = asked.request.top_k = 0;
+    struct prompt prompt = build(&asked, &arena);
+    assert_false(holds(prompt.system, "passage"));
+    assert_false(holds(prompt.system, "documents"));
+    arena_free(&arena);
+}
+
 static void the_language_is_named_and_asked_for_in_its_own_words(void **state)
 {
     static const char *const want[][2] = {
@@ -449,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_question_without_passages_stands_alone),
         cmocka_unit_test(a_search_that_found_nothing_is_told),
         cmocka_unit_test(the_system_prompt_is_the_agents_then_the_clients_else_the_languages),
+        cmocka_unit_test(an_agent_without_documents_hears_nothing_of_passages),
         cmocka_unit_test(the_language_is_named_and_asked_for_in_its_own_words),
         cmocka_unit_test(history_alternates_whatever_its_messages_do),
         cmocka_unit_test(the_newest_whole_turns_are_kept_within_the_budget),
