@@ -45,14 +45,14 @@ enum settings_of {
     U(drain_timeout_ms,      DRAIN_TIMEOUT_MS,      OF_ALL,       10000, 0, 600000, "how long a process that was asked to stop finishes what it has") \
     T(embedder,              EMBEDDER,              OF_EMBEDDER | OF_RETRIEVER, "hashing", "hashing|model|openai|mistral|openai-compatible", "what makes the vectors of new portfolios") \
     T(embedding_api_key,     EMBEDDING_API_KEY,     OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, where its server wants one") \
+    T(embedding_base_url,    EMBEDDING_BASE_URL,    OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, with its /v1") \
     U(embedding_batch_max,   EMBEDDING_BATCH_MAX,   OF_EMBEDDER,  256, 1, 2048, "texts in one call of an embedding provider") \
     U(embedding_batch_tokens_max, EMBEDDING_BATCH_TOKENS_MAX, OF_EMBEDDER, 100000, 100, 10000000, "tokens in one such call, estimated") \
-    T(embedding_base_url,    EMBEDDING_BASE_URL,    OF_EMBEDDER,  "", NULL, "of EMBEDDER=openai-compatible, with its /v1") \
     U(embedding_dimensions,  EMBEDDING_DIMENSIONS,  OF_EMBEDDER | OF_RETRIEVER, 0, 0, 4096, "of an embedding provider's model; 0: the model's own, where it is known") \
     T(embedding_model,       EMBEDDING_MODEL,       OF_EMBEDDER | OF_RETRIEVER, "", NULL, "model of an embedding provider; empty: the provider's default") \
+    T(extractive_fallback,   EXTRACTIVE_FALLBACK,   OF_GENERATOR, "no", "no|yes", "whether the extractive generator answers once an agent's provider and fallbacks have failed") \
     T(flags_file,            FLAGS_FILE,            OF_GATEWAY,   "", NULL, "where the switches of /api/flags are kept across restarts; empty: in Redis alone, if there is one") \
     U(frame_bytes_max,       FRAME_BYTES_MAX,       OF_ALL,       64 * MIB, 64 * KIB, 1024 * MIB, "largest message between processes") \
-    T(extractive_fallback,   EXTRACTIVE_FALLBACK,   OF_GENERATOR, "no", "no|yes", "whether the extractive generator answers once an agent's provider and fallbacks have failed") \
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
     U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_GATEWAY | OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question, the newest") \
