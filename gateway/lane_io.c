@@ -342,21 +342,32 @@ static bool on_router(void *context)
     return true;
 }
 
+/* Tokens that were sent together, of whatever jobs. */
+static void deal_with_tokens(struct lane_io *io, struct slice headers)
+{
+    struct message message;
+    struct lane_event event = {.type = EVENT_TOKEN, .message = &message};
+    while (headers.len) {
+        err_t error = message_decode_next(&headers, &io->arena, &message);
+        if (!error && message.type == MESSAGE_TOK)
+            step(io, &event);
+        else
+            log_warn("lane=generate token dropped: code=%s", error_code(ERR_BAD_FRAME));
+        if (io->arena.block) arena_free(&io->arena);
+    }
+}
+
 static bool on_tokens(void *context)
 {
     struct lane_io *io = context;
     zmq_msg_t frames[2];
-    struct message message;
     size_t count = zmq_receive(io->tokens, frames, 2);
     if (!count) return false;
-    struct lane_event event = {.type = EVENT_TOKEN, .message = &message};
-    if (count == 2 && !message_decode(frame_slice(&frames[1]), &io->arena, &message) &&
-        message.type == MESSAGE_TOK)
-        step(io, &event);
+    if (count == 2)
+        deal_with_tokens(io, frame_slice(&frames[1]));
     else
-        log_warn("lane=generate token dropped: code=%s", error_code(ERR_BAD_FRAME));
+        log_warn("lane=generate tokens dropped: frames=%zu", count);
     for (size_t i = 0; i < MIN(count, (size_t)2); i++) zmq_msg_close(&frames[i]);
-    if (io->arena.block) arena_free(&io->arena);
     return true;
 }
 

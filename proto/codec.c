@@ -249,17 +249,26 @@ static err_t read_header(const msgpack_object *in, struct arena *arena, struct m
     return OK;
 }
 
-err_t message_decode(struct slice bytes, struct arena *arena, struct message *message)
+err_t message_decode_next(struct slice *bytes, struct arena *arena, struct message *message)
 {
     msgpack_unpacked in;
-    size_t used = 0;
+    size_t len = frame_value_length(*bytes), used = 0;
+    struct slice header = {bytes->ptr, len};
     err_t error = ERR_BAD_FRAME;
     memset(message, 0, sizeof(*message));
     msgpack_unpacked_init(&in);
-    if (frame_is_whole(bytes) &&
-        msgpack_unpack_next(&in, bytes.ptr, bytes.len, &used) == MSGPACK_UNPACK_SUCCESS &&
-        used == bytes.len)
+    if (len && msgpack_unpack_next(&in, header.ptr, len, &used) == MSGPACK_UNPACK_SUCCESS &&
+        used == len)
         error = read_header(&in.data, arena, message);
     msgpack_unpacked_destroy(&in);
+    if (error) len = bytes->len;
+    *bytes = (struct slice){bytes->ptr + len, bytes->len - len};
     return error;
+}
+
+err_t message_decode(struct slice bytes, struct arena *arena, struct message *message)
+{
+    if (frame_is_whole(bytes)) return message_decode_next(&bytes, arena, message);
+    memset(message, 0, sizeof(*message));
+    return ERR_BAD_FRAME;
 }

@@ -22,5 +22,9 @@ void message_encode(const struct message *message, struct buffer *out);
 /* Reads a header. ERR_PROTOCOL_VERSION for a version that is not ours (version, type, job and
  * attempt are set all the same), ERR_BAD_FRAME for anything else that is wrong. */
 err_t message_decode(struct slice bytes, struct arena *arena, struct message *message) MUST_USE;
+/* The same for the first of several headers that stand behind each other: takes it off the front of
+ * `bytes`, or all of them where it cannot be read. */
+err_t message_decode_next(struct slice *bytes, struct arena *arena,
+                          struct message *message) MUST_USE;
 
 #endif

@@ -82,16 +82,21 @@ static bool value_follows(const unsigned char *at, size_t left, struct follows *
 
 bool frame_is_whole(struct slice bytes)
 {
+    return bytes.len && frame_value_length(bytes) == bytes.len;
+}
+
+size_t frame_value_length(struct slice bytes)
+{
     const unsigned char *at = (const unsigned char *)bytes.ptr;
     uint64_t left = bytes.len, wanted = 1;
     struct follows follows;
     while (wanted) {
-        if (!left || !value_follows(at, left, &follows)) return false;
-        if (follows.bytes > left - 1) return false;
+        if (!left || !value_follows(at, left, &follows)) return 0;
+        if (follows.bytes > left - 1) return 0;
         at += 1 + follows.bytes;
         left -= 1 + follows.bytes;
         wanted += follows.values - 1;
-        if (wanted > left) return false; /* a value takes a byte at least */
+        if (wanted > left) return 0; /* a value takes a byte at least */
     }
-    return !left;
+    return bytes.len - left;
 }

@@ -9,5 +9,7 @@
  * there. Knows the format's own specification, msgpack.org. Costs one step a value, never recurses.
  */
 bool frame_is_whole(struct slice bytes);
+/* The length of the value at the front; 0 where the bytes do not hold one. */
+size_t frame_value_length(struct slice bytes);
 
 #endif

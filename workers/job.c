@@ -223,7 +223,7 @@ void job_pump(struct job *job)
     if (!job->session) return;
     while (job->sent < job->made && token_in_window(job, job->sent + 1)) {
         struct message message = token_message(job, job->sent + 1);
-        if (!session_send_token(job->session, &message)) return;
+        if (!session_put_token(job->session, &message)) return;
         job->sent++;
     }
     if (job->state == JOB_SENDING && job->sent == job->made) finish_sending(job);
@@ -264,7 +264,7 @@ void job_replay(struct job *job, uint64_t from)
 {
     for (uint64_t seq = MAX(from, job->got + 1); seq <= job->sent; seq++) {
         struct message message = token_message(job, seq);
-        if (!session_send_token(job->session, &message)) return;
+        if (!session_put_token(job->session, &message)) return;
     }
 }
 

@@ -18,6 +18,8 @@
 #define SEND_HWM            10000
 #define HEADER_SLACK        (64 * 1024)
 #define LINGER_MS           1000
+#define TOKENS_BYTES_MAX    32768 /* sent together, unless one alone is larger */
+#define TOKENS_BYTES_KEPT   (4 * TOKENS_BYTES_MAX)
 
 static void end_soon(struct session *session, const char *reason)
 {
@@ -60,21 +62,35 @@ void session_send_simple(struct session *session, enum message_type type)
     session_send(session, &message, NULL, 0);
 }
 
-bool session_send_token(struct session *session, const struct message *message)
+/* One message of ZeroMQ for all tokens of a turn: its price is that of many tokens. */
+static void flush_tokens(struct session *session)
 {
-    struct buffer *header = &session->worker->header;
-    if (!session->tokens_socket || session->end_reason) return false;
-    encode(session, message);
-    bool sent = send_frame(session->tokens_socket, session->topic, session->topic_len, true) &&
-                send_frame(session->tokens_socket, header->data, header->len, false);
+    struct buffer *tokens = &session->tokens;
+    if (!tokens->len || !session->tokens_socket || session->end_reason) return;
+    session->tokens_full =
+        !send_frame(session->tokens_socket, session->topic, session->topic_len, true) ||
+        !send_frame(session->tokens_socket, tokens->data, tokens->len, false);
     zmq_watch_sent(session->tokens_watch);
-    session->tokens_full = !sent;
-    return sent;
+    if (session->tokens_full) return;
+    tokens->len = 0;
+    if (tokens->capacity > TOKENS_BYTES_KEPT) buffer_free(tokens);
+}
+
+bool session_put_token(struct session *session, const struct message *message)
+{
+    struct buffer *tokens = &session->tokens;
+    if (!session->tokens_socket || session->end_reason || session->tokens_full) return false;
+    if (tokens->len + message->tok.text.len > TOKENS_BYTES_MAX) flush_tokens(session);
+    if (session->tokens_full) return false;
+    if (!tokens->len) worker_flush_soon(session->worker);
+    message_encode(message, tokens);
+    return true;
 }
 
 void session_flush(struct session *session)
 {
     struct message message = {.type = MESSAGE_CREDIT};
+    flush_tokens(session);
     if (!session->credit.due || session->state != SESSION_SERVING) return;
     session->credit.due = false;
     message.credit.epoch = session->epoch;
@@ -230,6 +246,13 @@ static void pump_session(struct session *session)
     }
 }
 
+/* After the socket was full. */
+static void take_up_tokens(struct session *session)
+{
+    flush_tokens(session);
+    if (!session->tokens_full) pump_session(session);
+}
+
 /* One frame a subscription: 1 or 0, then the topic. The socket also wakes us when it takes tokens
  * again after it was full. */
 static bool on_tokens(void *context)
@@ -238,7 +261,7 @@ static bool on_tokens(void *context)
     char frame[sizeof(session->topic) + 1];
     int len = zmq_recv(session->tokens_socket, frame, sizeof(frame), ZMQ_DONTWAIT);
     if (len < 0) {
-        if (session->tokens_full) pump_session(session);
+        if (session->tokens_full) take_up_tokens(session);
         return false;
     }
     if (len < 2 || (size_t)len > sizeof(frame)) return true;
@@ -315,6 +338,7 @@ static void session_open(struct session *session)
     session->end_reason = NULL;
     session->topic_len = 0;
     session->tokens_full = false;
+    session->tokens.len = 0;
     session->heard_ms = session->since_ms = clock_ms();
     session->jobs_socket = open_socket(session, ZMQ_DEALER, session->port + worker->pool->pool);
     session->tokens_socket = open_socket(session, ZMQ_XPUB, tokens_port);
@@ -389,6 +413,7 @@ void session_free(struct session **at)
     if (session->jobs_socket) zmq_set(session->jobs_socket, ZMQ_LINGER, LINGER_MS);
     close_sockets(session);
     event_free(session->end);
+    buffer_free(&session->tokens);
     free(session->host);
     free(session);
 }

@@ -44,7 +44,8 @@ struct session {
     const char *end_reason;
     char topic[64];
     size_t topic_len;
-    bool tokens_full; /* the token socket took no more */
+    struct buffer tokens; /* put, not yet sent */
+    bool tokens_full;     /* the token socket took no more */
     uint64_t epoch, heartbeat_ms, liveness;
     struct credit_account credit;
     uint64_t heard_ms, beat_ms, since_ms;
@@ -126,10 +127,11 @@ void session_tick(struct session *session, uint64_t late_ms, uint64_t now_ms);
 /* Sends a message, with frames behind it. False when the session does not take it; it ends then. */
 bool session_send(struct session *session, const struct message *message, zmq_msg_t *frames,
                   size_t count);
-/* Sends a token; false when the gateway takes no more just now. */
-bool session_send_token(struct session *session, const struct message *message);
+/* Puts a token to those that are sent together at the end of this turn; false when the gateway
+ * takes no more just now. */
+bool session_put_token(struct session *session, const struct message *message);
 void session_send_simple(struct session *session, enum message_type type);
-/* Sends CREDIT where one is due. */
+/* Sends the tokens that were put, and CREDIT where one is due. */
 void session_flush(struct session *session);
 
 /* job.c */

@@ -188,6 +188,51 @@ static void messages_come_back_as_they_went(void **state)
         }
 }
 
+static void put_token(struct buffer *frame, uint64_t job, const char *text)
+{
+    struct message message = {.type = MESSAGE_TOK, .job = job, .attempt = 1};
+    message.tok.seq = 1;
+    message.tok.text = slice_of(text);
+    message_encode(&message, frame);
+}
+
+static void headers_behind_each_other_are_read_in_turn(void **state)
+{
+    static const char *const texts[] = {"one", "", "three \xe2\x82\xac"};
+    struct arena arena = {0};
+    struct buffer frame = {0};
+    struct message got;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) put_token(&frame, i + 1, texts[i]);
+    struct slice left = buffer_slice(&frame);
+    assert_int_equal(message_decode(left, &arena, &got), ERR_BAD_FRAME); /* not one header */
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_int_equal(message_decode_next(&left, &arena, &got), OK);
+        assert_int_equal(got.job, i + 1);
+        assert_true(slice_equal(got.tok.text, slice_of(texts[i])));
+    }
+    assert_int_equal(left.len, 0);
+    buffer_free(&frame);
+    arena_free(&arena);
+}
+
+static void headers_behind_one_that_cannot_be_read_are_dropped(void **state)
+{
+    struct arena arena = {0};
+    struct buffer frame = {0};
+    struct message got;
+    (void)state;
+    put_token(&frame, 1, "one");
+    buffer_append_char(&frame, (char)0xC1); /* no msgpack begins so */
+    put_token(&frame, 2, "two");
+    struct slice left = buffer_slice(&frame);
+    assert_int_equal(message_decode_next(&left, &arena, &got), OK);
+    assert_int_equal(message_decode_next(&left, &arena, &got), ERR_BAD_FRAME);
+    assert_int_equal(left.len, 0);
+    buffer_free(&frame);
+    arena_free(&arena);
+}
+
 static void a_field_that_was_set_to_zero_is_told_from_one_that_is_absent(void **state)
 {
     struct arena arena = {0};
@@ -533,6 +578,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back_as_they_went),
         cmocka_unit_test(messages_come_back_as_they_went),
+        cmocka_unit_test(headers_behind_each_other_are_read_in_turn),
+        cmocka_unit_test(headers_behind_one_that_cannot_be_read_are_dropped),
         cmocka_unit_test(a_field_that_was_set_to_zero_is_told_from_one_that_is_absent),
         cmocka_unit_test(an_empty_frame_is_a_record_of_zeros),
         cmocka_unit_test(elements_past_those_we_know_are_ignored),
