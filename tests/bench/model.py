@@ -1,5 +1,6 @@
 """Figures of the local embedding model: a text's time beside that of the program it comes from, on the
-same core, alternately; documents to stored vectors beside the forward pass alone; memory."""
+same core, alternately; documents to stored vectors beside the forward pass alone; memory; a question's
+first token beside that with hashing."""
 import os
 import pathlib
 import sqlite3
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 import corpus
+from figures import PATH_CHUNKS, faults, filled_portfolio
 from ingestion import Ingestion, new_portfolio
 from private_system import PrivateSystem
 from table import Row
@@ -113,7 +115,22 @@ def documents(bench, folder):
     ]
 
 
+def first_token(bench, folder):
+    """The full path with one client, with the model and with hashing, alternately."""
+    with ModelSystem(bench.bin, folder / "model") as system, PrivateSystem(bench.bin) as plain:
+        asked = []
+        for each in (system, plain):
+            each.need_agent()
+            portfolio = filled_portfolio(each, "path", PATH_CHUNKS)
+            asked.append((each, ("--portfolio", portfolio, "--count", 200)))
+            bench.load(each, "closed", *asked[-1][1])  # the resident index is loaded, pages are warm
+        rounds = [[bench.load(each, "closed", *one) for each, one in asked] for _ in range(bench.runs)]
+    ours, hashing = ([r["first_p50_us"] / 1000 for r in results] for results in zip(*rounds))
+    return [Row("first token, full path with the model, p50", "ms", ours, [h + 2 for h in hashing],
+                floor_name="with hashing", floors=hashing, notes=faults([r for pair in rounds for r in pair]))]
+
+
 def model(bench):
     folder = pathlib.Path(bench.bin).parent / "oracle"
     package.fetch(folder)
-    return texts_of(bench, folder) + documents(bench, folder)
+    return texts_of(bench, folder) + documents(bench, folder) + first_token(bench, folder)
