@@ -363,13 +363,13 @@ static void going_on_is_given_up_before_what_else_may_be_refused(void **state)
 {
     struct job *job = start_with("anthropic", "m", 0, "One");
     (void)state;
-    assert_true(body_has("assistant") && body_has("temperature"));
+    assert_true(body_has("\"role\":\"assistant\"") && body_has("temperature"));
     provider_says_head(400, 0);
     provider_ends(OK);
-    assert_true(!body_has("assistant") && body_has("temperature"));
+    assert_true(!body_has("\"role\":\"assistant\"") && body_has("temperature"));
     provider_says_head(400, 0);
     provider_ends(OK);
-    assert_true(!body_has("assistant") && !body_has("temperature"));
+    assert_true(!body_has("\"role\":\"assistant\"") && !body_has("temperature"));
     provider_says_head(400, 0);
     provider_ends(OK);
     assert_ended(job, ERR_PROVIDER_REFUSED, "");
@@ -403,6 +403,22 @@ static void fallbacks_follow_each_other_before_the_first_text(void **state)
     assert_int_equal(counted("fallback"), 2);
     assert_int_equal(counted("provider_auth"), 1);
     assert_ended(job, OK, language_phrase(language_find(SLICE("en")), "no_documents"));
+}
+
+static void the_extractive_generator_is_last_where_it_is_allowed(void **state)
+{
+    static const char *const keys[] = {"key-of-openai", ""}; /* one that fails, none at all */
+    (void)state;
+    fake_worker.settings.extractive_fallback = "yes";
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        fake_worker.settings.openai_api_key = keys[i];
+        struct job *job = start("openai");
+        if (*keys[i]) provider_says_head(401, 0);
+        if (*keys[i]) provider_ends(OK);
+        assert_int_equal(counted("provider_auth"), i + 1);
+        assert_true(slice_equal(job->meta.written_by, SLICE("extractive/1")));
+        assert_ended(job, OK, language_phrase(language_find(SLICE("en")), "no_documents"));
+    }
 }
 
 static void failures_in_a_row_open_the_breaker(void **state)
@@ -485,14 +501,14 @@ static void a_model_that_does_not_go_on_tells_the_answer_anew(void **state)
     (void)state;
     provider_says_head(400, 0);
     provider_ends(OK);
-    assert_false(body_has("assistant"));
+    assert_false(body_has("\"role\":\"assistant\""));
     assert_true(body_has("temperature")); /* which was not refused */
     provider_says_head(200, 0);
     says_anthropic("One two");
     assert_false(job->continued);
     assert_ended(job, OK, "One two");
     job = start_with("openai", "m", 0, "One"); /* whose dialect never does */
-    assert_false(body_has("assistant"));
+    assert_false(body_has("\"role\":\"assistant\""));
     generator_pool.cancel(pool, job);
     assert_false(job->continued);
     job_free(job);
@@ -508,7 +524,7 @@ static void who_has_begun_is_asked_first(void **state)
     job->resume_from = 3;
     buffer_append_text(&job->frames[JOB_PREFIX], "One");
     generator_pool.start(pool, job);
-    assert_true(body_has("\"model\":\"second\"") && body_has("assistant"));
+    assert_true(body_has("\"model\":\"second\"") && body_has("\"role\":\"assistant\""));
     provider_says_head(503, 0); /* no retries are left in this test: the other one tells it anew */
     fake_worker.settings.provider_retries_max = 0;
     provider_ends(OK);
@@ -569,6 +585,7 @@ int main(void)
         REMOTE_TEST(going_on_is_given_up_before_what_else_may_be_refused),
         REMOTE_TEST(a_request_that_is_refused_plainly_too_is_refused),
         REMOTE_TEST(fallbacks_follow_each_other_before_the_first_text),
+        REMOTE_TEST(the_extractive_generator_is_last_where_it_is_allowed),
         REMOTE_TEST(failures_in_a_row_open_the_breaker),
         REMOTE_TEST(mistral_goes_on_and_what_it_repeats_is_left_out),
         REMOTE_TEST(anthropic_goes_on_from_text_without_white_space_at_its_end),
