@@ -128,7 +128,7 @@ fetch_model_begin() {
         return
     fi
     # Purging removes what deploy/up has made: this folder is, though it holds no documents yet.
-    if [ ! -e "$ROOT/var" ]; then mkdir "$ROOT/var" && echo "made by deploy/up" >"$ROOT/var/.millrace"; fi
+    if [ ! -e "$ROOT/var" ]; then mkdir -m 700 "$ROOT/var" && echo "made by deploy/up" >"$ROOT/var/.millrace"; fi
     python3 "$ROOT/deploy/fetch_model.py" "$MODEL_DIR" &
     fetching=$!
     trap 'kill "$fetching" 2>/dev/null || true' EXIT

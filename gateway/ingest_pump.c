@@ -21,7 +21,7 @@
 
 #define INDEX_JOBS           4
 #define INDEX_JOBS_PORTFOLIO 2
-#define INDEX_TIMEOUT_MS     60000
+#define INDEX_TIMEOUT_MS     30000 /* no longer than a lease, lest a batch be embedded twice */
 #define RELEASE_TIMEOUT_MS   10000
 #define PORTFOLIOS_MAX       4096
 #define YIELD_MS             5

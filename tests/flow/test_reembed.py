@@ -167,6 +167,9 @@ class Reembed(unittest.TestCase):
         self.assertEqual(reply.status, 200)
         self.assertTrue(self.is_rebuilt(number, HASHING))
         self.assertEqual(self.system.call("POST", f"/api/portfolios/{number}/reembed").status, 200)
+        known = self.portfolio(number)  # written back as it was read, it stays as it is
+        again = self.system.good("PUT", f"/api/portfolios/{number}", known)
+        self.assertEqual({**again, "version": 0}, {**known, "version": 0})
         self.assertEqual(self.reembed(999).code, "portfolio_not_found")
         self.assertEqual(self.reembed(number, "telepathy").code, "invalid_field")
 
