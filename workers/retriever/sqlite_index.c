@@ -289,10 +289,10 @@ static err_t announce(struct work *work, uint64_t portfolio_id, const struct sto
 
 static err_t still_waiting(struct work *work, uint64_t portfolio_id)
 {
-    struct rows rows = db_select(
-        work->db,
-        "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND side IN (0, 1) AND expires <= ? LIMIT 1",
-        "ii", portfolio_id, (uint64_t)clock_wall_ms());
+    struct rows rows = db_select(work->db,
+                                 "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND side IN (0, "
+                                 "1) AND expires <= ? LIMIT 1",
+                                 "ii", portfolio_id, (uint64_t)clock_wall_ms());
     if (rows_next(&rows)) work->call->pending = portfolio_id;
     return rows_end(&rows);
 }
