@@ -233,16 +233,16 @@ static bool suspect_fits(const struct lane_job *job, const struct lane_session *
 }
 
 /* How well a worker suits a job; the highest wins. A free slot before a standby credit, one that
- * answers before one that may be standing still, another worker than the one it came from, then by
- * rendezvous hashing for a job with an affinity, else by free credit. */
+ * answers before one that may be standing still, another worker than the one it came from, then, of
+ * retrievers, by rendezvous hashing for a job with an affinity, else by free credit. */
 static uint64_t fitness(const struct lane_job *job, const struct lane_session *session,
                         uint64_t now_us)
 {
     bool free_slot = session->jobs.count < session->slots;
     bool answers = !session->asked_us || now_us - session->asked_us < SILENT_US;
     bool other = session->boot != job->avoid;
-    uint64_t rest =
-        job->affinity ? hash_mix(job->affinity ^ session->boot) : session_credits(session);
+    bool resident = job->affinity && session->pool == POOL_RETRIEVE;
+    uint64_t rest = resident ? hash_mix(job->affinity ^ session->boot) : session_credits(session);
     return (uint64_t)free_slot << 63 | (uint64_t)answers << 62 | (uint64_t)other << 61 |
            (rest & (UINT64_MAX >> 3));
 }

@@ -648,6 +648,28 @@ static void lane_prefers_the_same_retriever_for_the_same_portfolio(void **state)
     assert_int_equal(chosen[0], chosen[1]);
 }
 
+static void lane_spreads_a_portfolios_texts_over_the_embedders(void **state)
+{
+    enum { SLOTS = 2, WORKERS = 3 };
+    struct world *world = *state;
+    unsigned jobs[WORKERS + 1] = {0};
+    for (uint64_t session = 1; session <= WORKERS; session++) {
+        char boot[2] = {(char)('a' + session), 0};
+        join(world, POOL_EMBED, session, boot, SLOTS);
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        struct lane_job_spec spec = {.kind = KIND_EMBED,
+                                     .stages = "E",
+                                     .body = body_new(),
+                                     .timeout_ms = 1000,
+                                     .affinity = 42};
+        step(world,
+             (struct lane_event){.type = EVENT_SUBMIT, .job = ++world->next_job, .spec = &spec});
+        jobs[sent(world, MESSAGE_JOB)->session]++;
+    }
+    for (size_t i = 1; i <= WORKERS; i++) assert_int_equal(jobs[i], 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, tear_down)
@@ -683,6 +705,7 @@ int main(void)
         CASE(lane_ends_a_job_at_its_deadline),
         CASE(lane_passes_over_a_worker_that_owes_an_answer),
         CASE(lane_prefers_the_same_retriever_for_the_same_portfolio),
+        CASE(lane_spreads_a_portfolios_texts_over_the_embedders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
