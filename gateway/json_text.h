@@ -1,1 +1,0 @@
-#include "common/json_text.h"
