@@ -30,7 +30,8 @@ void *arena_alloc(struct arena *arena, size_t size)
         arena->used += size;
         return memory;
     }
-    arena->size = arena->block ? MIN(arena->size * 2, (size_t)BLOCK_BYTES_MAX) : BLOCK_BYTES_FIRST;
+    arena->size =
+        arena->block ? MIN(arena->size * 3 / 2, (size_t)BLOCK_BYTES_MAX) : BLOCK_BYTES_FIRST;
     arena->size = MAX(arena->size, size);
     arena->used = size;
     return block_new(arena, arena->size);

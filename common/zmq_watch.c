@@ -6,6 +6,8 @@
 #define READS_A_TURN  256
 #define READS_A_DRAIN 20000 /* a peer that floods must not hold the loop */
 
+#define SLICED_BYTES_MAX 8192 /* a larger frame has memory of its own */
+
 struct zmq_watch {
     struct event *event;
     zmq_watch_fn *on_readable;
@@ -92,6 +94,18 @@ size_t zmq_receive(void *socket, zmq_msg_t *frames, size_t max)
         count++;
     }
     return count;
+}
+
+void zmq_keep(zmq_msg_t *to, zmq_msg_t *from)
+{
+    size_t len = zmq_msg_size(from);
+    if (len >= SLICED_BYTES_MAX) {
+        zmq_msg_move(to, from);
+        return;
+    }
+    zmq_msg_close(to);
+    if (zmq_msg_init_size(to, len)) abort();
+    if (len) memcpy(zmq_msg_data(to), zmq_msg_data(from), len);
 }
 
 void *zmq_monitor_open(void *context, void *socket, const char *name)

@@ -30,6 +30,9 @@ void zmq_set(void *socket, int option, int value);
 /* Reads a message's frames, or what is left of them, into `frames`; those past `max` are read and
  * dropped. Returns how many there were, 0 when no message waits. Caller closes those it got. */
 size_t zmq_receive(void *socket, zmq_msg_t *frames, size_t max);
+/* Takes a received frame that is to be kept for long; `to` is initialised. A small one is copied:
+ * libzmq hands out slices of what it read at once, and each keeps all of it, 18 KB. */
+void zmq_keep(zmq_msg_t *to, zmq_msg_t *from);
 /* Starts telling of lost connections; returns the socket on which they come (zmq_read_monitor), or
  * NULL. `name` is unique within the context. */
 void *zmq_monitor_open(void *context, void *socket, const char *name) MUST_USE;

@@ -290,11 +290,11 @@ static struct slice frame_slice(zmq_msg_t *frame)
     return (struct slice){zmq_msg_data(frame), zmq_msg_size(frame)};
 }
 
-/* The four frames behind NEXT's header, moved into a body. */
+/* The four frames behind NEXT's header, as a body. */
 static struct body *take_body(zmq_msg_t *frames)
 {
     struct body *body = body_new();
-    for (int i = 0; i < FRAME_COUNT; i++) zmq_msg_move(&body->frames[i], &frames[i]);
+    for (int i = 0; i < FRAME_COUNT; i++) zmq_keep(&body->frames[i], &frames[i]);
     return body;
 }
 

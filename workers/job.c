@@ -143,7 +143,7 @@ struct job *job_receive(struct session *session, const struct message *message, 
 {
     struct job *job = job_new(session, message);
     for (size_t i = 0; i < MIN(count, (size_t)JOB_FRAMES); i++)
-        zmq_msg_move(&job->frames[i], &frames[i]);
+        zmq_keep(&job->frames[i], &frames[i]);
     job->state = JOB_WAITING;
     credits_spend(&session->credit);
     job_enter(job, &job->worker->waiting);
