@@ -26,10 +26,12 @@ void dialect_write_start(const struct dialect_request *request, struct buffer *b
     buffer_append_text(body, ",\"stream\":true");
 }
 
-void dialect_write_temperature(double temperature, struct buffer *body)
+void dialect_write_temperature(const struct dialect_request *request, double most,
+                               struct buffer *body)
 {
+    if (request->left_out >= LEFT_OUT_TEMPERATURE) return;
     buffer_append_text(body, ",\"temperature\":");
-    json_append_number(body, temperature);
+    json_append_number(body, MIN(request->temperature, most));
 }
 
 void dialect_write_message(const char *role, struct slice text, struct buffer *body)

@@ -7,14 +7,16 @@
 #include "workers/generator/targets.h"
 #include "workers/sse_parser.h"
 
+/* What some models and servers refuse, and can be left out: each with those before. */
+enum dialect_extra { LEFT_OUT_NOTHING, LEFT_OUT_TEMPERATURE, LEFT_OUT_USAGE };
+
 struct dialect_request {
     struct slice model;
     const struct prompt *prompt;
     double temperature;
     /* The beginning of the answer, that the model is to go on from; empty: none. */
     struct slice prefix;
-    /* Without what some models and servers refuse: a temperature, telling usage. */
-    bool plain;
+    unsigned left_out; /* enum dialect_extra */
 };
 
 /* What the events of a stream have said so far. */
@@ -30,6 +32,7 @@ struct dialect {
     const char *path;           /* behind the base URL */
     const char *key_header;     /* what stands before the key */
     const char *version_header; /* NULL: none */
+    unsigned left_out_most;     /* enum dialect_extra: what of it the dialect has */
     bool continues;             /* a prefix can be given */
     bool repeats;               /* the answer then starts with the prefix all the same */
     void (*request)(const struct dialect_request *request, struct buffer *body);
@@ -54,7 +57,9 @@ struct dialect_word {
 const char *dialect_finish(const struct dialect_word *words, struct slice value);
 /* Starts the body: {"model":…,"stream":true */
 void dialect_write_start(const struct dialect_request *request, struct buffer *body);
-void dialect_write_temperature(double temperature, struct buffer *body);
+/* Unless it is left out. */
+void dialect_write_temperature(const struct dialect_request *request, double most,
+                               struct buffer *body);
 /* Appends an object to an array: {"role":…,"content":…} */
 void dialect_write_message(const char *role, struct slice text, struct buffer *body);
 void dialect_write_messages(const struct prompt *prompt, struct buffer *body);

@@ -6,13 +6,16 @@
 #include "common/json_text.h"
 #include "workers/generator/dialect.h"
 
-enum { ANSWER_TOKENS_MAX = 4096 }; /* what every model of theirs can write */
+enum {
+    ANSWER_TOKENS_MAX = 4096, /* what every model of theirs can write */
+    TEMPERATURE_MAX = 1,
+};
 
 static void anthropic_request(const struct dialect_request *request, struct buffer *body)
 {
     dialect_write_start(request, body);
     buffer_printf(body, ",\"max_tokens\":%d", ANSWER_TOKENS_MAX);
-    if (!request->plain) dialect_write_temperature(MIN(request->temperature, 1.0), body);
+    dialect_write_temperature(request, TEMPERATURE_MAX, body);
     if (request->prompt->system.len) {
         buffer_append_text(body, ",\"system\":");
         json_append_string(body, request->prompt->system);
@@ -96,6 +99,7 @@ const struct dialect dialect_anthropic = {
     .path = "/v1/messages",
     .key_header = "x-api-key: ",
     .version_header = "anthropic-version: 2023-06-01",
+    .left_out_most = LEFT_OUT_TEMPERATURE,
     .continues = true,
     .request = anthropic_request,
     .read = anthropic_read,

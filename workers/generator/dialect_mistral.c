@@ -3,13 +3,12 @@
  * https://docs.mistral.ai/api */
 #include "workers/generator/chat_completions.h"
 
-enum { TEMPERATURE_MAX_TENTHS = 15 };
+#define TEMPERATURE_MAX 1.5
 
 static void mistral_request(const struct dialect_request *request, struct buffer *body)
 {
     chat_completions_write(request, body);
-    if (!request->plain)
-        dialect_write_temperature(MIN(request->temperature, TEMPERATURE_MAX_TENTHS / 10.0), body);
+    dialect_write_temperature(request, TEMPERATURE_MAX, body);
     buffer_append_char(body, '}');
 }
 
@@ -17,6 +16,7 @@ const struct dialect dialect_mistral = {
     .name = "mistral",
     .path = "/chat/completions",
     .key_header = "Authorization: Bearer ",
+    .left_out_most = LEFT_OUT_TEMPERATURE,
     .continues = true,
     .repeats = true,
     .request = mistral_request,

@@ -4,13 +4,14 @@
  * https://platform.openai.com/docs/api-reference/chat-streaming */
 #include "workers/generator/chat_completions.h"
 
+enum { TEMPERATURE_MAX = 2 };
+
 static void openai_request(const struct dialect_request *request, struct buffer *body)
 {
     chat_completions_write(request, body);
-    if (!request->plain) {
-        dialect_write_temperature(request->temperature, body);
+    dialect_write_temperature(request, TEMPERATURE_MAX, body);
+    if (request->left_out < LEFT_OUT_USAGE)
         buffer_append_text(body, ",\"stream_options\":{\"include_usage\":true}");
-    }
     buffer_append_char(body, '}');
 }
 
@@ -18,6 +19,7 @@ const struct dialect dialect_openai = {
     .name = "openai",
     .path = "/chat/completions",
     .key_header = "Authorization: Bearer ",
+    .left_out_most = LEFT_OUT_USAGE,
     .request = openai_request,
     .read = chat_completions_read,
 };
@@ -27,6 +29,7 @@ const struct dialect dialect_openai_compatible = {
     .name = "openai-compatible",
     .path = "/chat/completions",
     .key_header = "Authorization: Bearer ",
+    .left_out_most = LEFT_OUT_USAGE,
     .request = openai_request,
     .read = chat_completions_read,
 };

@@ -70,18 +70,24 @@ uint64_t endpoints_trouble(const struct endpoints *endpoints, uint64_t now_ms, s
     return soonest;
 }
 
-bool endpoint_wants_plain(const struct endpoint *endpoint, struct slice model)
+static size_t model_index(const struct endpoint *endpoint, uint64_t hash)
 {
-    uint64_t hash = hash_fnv64(model, 0);
-    for (size_t i = 0; i < ENDPOINT_PLAIN_MAX; i++)
-        if (endpoint->plain[i] == hash) return true;
-    return false;
+    size_t i = 0;
+    while (i < ENDPOINT_MODELS_MAX && endpoint->models[i].hash != hash) i++;
+    return i;
 }
 
-void endpoint_set_plain(struct endpoint *endpoint, struct slice model)
+unsigned endpoint_left_out(const struct endpoint *endpoint, struct slice model)
 {
-    if (endpoint_wants_plain(endpoint, model)) return;
-    memmove(&endpoint->plain[1], &endpoint->plain[0],
-            (ENDPOINT_PLAIN_MAX - 1) * sizeof endpoint->plain[0]);
-    endpoint->plain[0] = hash_fnv64(model, 0);
+    size_t i = model_index(endpoint, hash_fnv64(model, 0));
+    return i < ENDPOINT_MODELS_MAX ? endpoint->models[i].left_out : 0;
+}
+
+/* To the front; the oldest goes where there is no room. */
+void endpoint_set_left_out(struct endpoint *endpoint, struct slice model, unsigned left_out)
+{
+    uint64_t hash = hash_fnv64(model, 0);
+    size_t from = MIN(model_index(endpoint, hash), (size_t)ENDPOINT_MODELS_MAX - 1);
+    memmove(&endpoint->models[1], &endpoint->models[0], from * sizeof endpoint->models[0]);
+    endpoint->models[0] = (struct endpoint_model){hash, left_out};
 }

@@ -1,5 +1,5 @@
 /* What is remembered of the providers asked of late, each by its address and key: whether it works
- * (a circuit breaker), and which of its models want plain requests. Pure. */
+ * (a circuit breaker), and what its models refuse in a request. Pure. */
 #ifndef MILLRACE_GENERATOR_ENDPOINTS_H
 #define MILLRACE_GENERATOR_ENDPOINTS_H
 
@@ -7,7 +7,13 @@
 #include "common/errors.h"
 #include "workers/breaker.h"
 
-enum { ENDPOINTS_MAX = 1024, ENDPOINT_PLAIN_MAX = 4 };
+enum { ENDPOINTS_MAX = 1024, ENDPOINT_MODELS_MAX = 4 };
+
+/* A model that refuses something. */
+struct endpoint_model {
+    uint64_t hash; /* of its name */
+    unsigned left_out;
+};
 
 struct endpoint {
     uint64_t id;          /* target.breaker_id */
@@ -15,7 +21,7 @@ struct endpoint {
     struct breaker breaker;
     err_t error; /* the last failure, 0 after a success */
     uint64_t used_ms;
-    uint64_t plain[ENDPOINT_PLAIN_MAX]; /* hashes of models, the newest first */
+    struct endpoint_model models[ENDPOINT_MODELS_MAX]; /* the newest first */
 };
 
 struct endpoints;
@@ -30,7 +36,8 @@ struct endpoint *endpoints_find(struct endpoints *endpoints, uint64_t id, const 
  * milliseconds that changes by itself; 0 where nothing was appended. */
 uint64_t endpoints_trouble(const struct endpoints *endpoints, uint64_t now_ms, struct buffer *out);
 
-bool endpoint_wants_plain(const struct endpoint *endpoint, struct slice model);
-void endpoint_set_plain(struct endpoint *endpoint, struct slice model);
+/* What has to be left out of requests to a model; 0: nothing, or not known. */
+unsigned endpoint_left_out(const struct endpoint *endpoint, struct slice model);
+void endpoint_set_left_out(struct endpoint *endpoint, struct slice model, unsigned left_out);
 
 #endif

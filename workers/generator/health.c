@@ -106,12 +106,12 @@ uint64_t health_wait_ms(struct health *health, const struct target *target)
     return breaker_wait_ms(&endpoint_of(health, target)->breaker, clock_ms());
 }
 
-bool health_wants_plain(struct health *health, const struct target *target)
+unsigned health_left_out(struct health *health, const struct target *target)
 {
-    return endpoint_wants_plain(endpoint_of(health, target), target->model);
+    return endpoint_left_out(endpoint_of(health, target), target->model);
 }
 
-void health_set_plain(struct health *health, const struct target *target)
+void health_set_left_out(struct health *health, const struct target *target, unsigned left_out)
 {
-    endpoint_set_plain(endpoint_of(health, target), target->model);
+    if (left_out) endpoint_set_left_out(endpoint_of(health, target), target->model, left_out);
 }

@@ -22,8 +22,9 @@ void health_forget(struct health *health, const struct target *target);
 /* Until the target may be asked; 0: now. */
 uint64_t health_wait_ms(struct health *health, const struct target *target);
 
-/* Whether the target's model refused a request that was not plain. */
-bool health_wants_plain(struct health *health, const struct target *target);
-void health_set_plain(struct health *health, const struct target *target);
+/* What has to be left out of requests to the target's model (enum dialect_extra), and noting it
+ * once an answer has come of it. */
+unsigned health_left_out(struct health *health, const struct target *target);
+void health_set_left_out(struct health *health, const struct target *target, unsigned left_out);
 
 #endif

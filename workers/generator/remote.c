@@ -63,7 +63,8 @@ struct remote_answer {
     struct http_call *call;
     struct event *timer;
     struct prompt prompt;
-    bool continuing, plain; /* how it is asked */
+    bool continuing; /* how it is asked, and what is not */
+    unsigned left_out;
     uint64_t retries;
     /* of the call */
     int status;
@@ -157,7 +158,7 @@ static void answer_fail(struct remote_answer *answer, err_t error)
 static void answer_done(struct remote_answer *answer)
 {
     const char *reason = answer->reply.finish_reason;
-    if (answer->plain) health_set_plain(answer->remote->health, target_of(answer));
+    health_set_left_out(answer->remote->health, target_of(answer), answer->left_out);
     begin(answer);
     settle_usage(answer);
     answer_enter(answer, DRAINING, DRAIN_MS);
@@ -200,8 +201,8 @@ static bool rest(struct remote_answer *answer)
 /* A refused request goes again without what some servers and models refuse, a thing at a time. */
 static bool ask_for_less(struct remote_answer *answer)
 {
-    if (!answer->continuing && answer->plain) return false;
-    if (!answer->continuing) answer->plain = true;
+    if (!answer->continuing && answer->left_out == answer->dialect->left_out_most) return false;
+    if (!answer->continuing) answer->left_out++;
     answer->continuing = false;
     call_drop(answer);
     ask(answer);
@@ -440,7 +441,7 @@ static void send_request(struct remote_answer *answer)
         .prompt = &answer->prompt,
         .temperature = answer->generation->request.agent.temperature,
         .prefix = prefix_asked(answer),
-        .plain = answer->plain,
+        .left_out = answer->left_out,
     };
     expect_repetition(answer, request.prefix);
     answer->call = remote_call_start(answer->remote->http, answer->dialect, target, &request,
@@ -490,7 +491,7 @@ static void remote_start(struct generation *generation)
     generation->data = answer;
     build_prompt(answer);
     answer->continuing = answer->dialect->continues && generation->prefix.len;
-    answer->plain = health_wants_plain(remote->health, target_of(answer));
+    answer->left_out = health_left_out(remote->health, target_of(answer));
     ask(answer);
 }
 

@@ -30,26 +30,30 @@ static const struct {
     const char *want;
 } requests[] = {
     {"openai",
-     {SLICE("m"), &prompt, 0.25, {0}, false},
+     {SLICE("m"), &prompt, 0.25, {0}, LEFT_OUT_NOTHING},
      "{\"model\":\"m\",\"stream\":true,\"messages\":[" SYSTEM "," TURNS
      "],\"temperature\":0.25,\"stream_options\":{\"include_usage\":true}}"},
     {"openai",
-     {SLICE("m"), &prompt, 0.25, {0}, true},
+     {SLICE("m"), &prompt, 0.25, {0}, LEFT_OUT_TEMPERATURE},
+     "{\"model\":\"m\",\"stream\":true,\"messages\":[" SYSTEM "," TURNS
+     "],\"stream_options\":{\"include_usage\":true}}"},
+    {"openai",
+     {SLICE("m"), &prompt, 0.25, {0}, LEFT_OUT_USAGE},
      "{\"model\":\"m\",\"stream\":true,\"messages\":[" SYSTEM "," TURNS "]}"},
     {"openai-compatible",
-     {SLICE("a\"b"), &bare, 2, {0}, false},
+     {SLICE("a\"b"), &bare, 2, {0}, LEFT_OUT_NOTHING},
      "{\"model\":\"a\\\"b\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Is it "
      "\\\"on\\\"?\"}],\"temperature\":2,\"stream_options\":{\"include_usage\":true}}"},
     {"mistral",
-     {SLICE("m"), &prompt, 2, SLICE("So far"), false},
+     {SLICE("m"), &prompt, 2, SLICE("So far"), LEFT_OUT_NOTHING},
      "{\"model\":\"m\",\"stream\":true,\"messages\":[" SYSTEM "," TURNS
      ",{\"role\":\"assistant\",\"content\":\"So far\",\"prefix\":true}],\"temperature\":1.5}"},
     {"anthropic",
-     {SLICE("m"), &prompt, 2, SLICE("So far"), false},
+     {SLICE("m"), &prompt, 2, SLICE("So far"), LEFT_OUT_NOTHING},
      "{\"model\":\"m\",\"stream\":true,\"max_tokens\":4096,\"temperature\":1,\"system\":\"Be "
      "brief.\",\"messages\":[" TURNS ",{\"role\":\"assistant\",\"content\":\"So far\"}]}"},
     {"anthropic",
-     {SLICE("m"), &bare, 1, {0}, true},
+     {SLICE("m"), &bare, 1, {0}, LEFT_OUT_TEMPERATURE},
      "{\"model\":\"m\",\"stream\":true,\"max_tokens\":4096,\"messages\":[{\"role\":\"user\","
      "\"content\":\"Is it \\\"on\\\"?\"}]}"},
 };

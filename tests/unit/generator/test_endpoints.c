@@ -64,19 +64,23 @@ static void trouble_lasts_as_long_as_a_breaker_is_open(void **state)
     endpoints_destroy(&endpoints);
 }
 
-static void the_latest_models_that_want_plain_requests_are_known(void **state)
+static void what_the_latest_models_refuse_is_known(void **state)
 {
     struct endpoint endpoint = {.id = 1};
     const char *models[] = {"a", "b", "c", "d", "e"};
     (void)state;
-    assert_false(endpoint_wants_plain(&endpoint, SLICE("a")));
+    assert_int_equal(endpoint_left_out(&endpoint, SLICE("a")), 0);
     for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-        endpoint_set_plain(&endpoint, slice_of(models[i]));
-        endpoint_set_plain(&endpoint, slice_of(models[i])); /* takes no second place */
-        assert_true(endpoint_wants_plain(&endpoint, slice_of(models[i])));
+        endpoint_set_left_out(&endpoint, slice_of(models[i]), 1);
+        endpoint_set_left_out(&endpoint, slice_of(models[i]), 2); /* takes no second place */
+        assert_int_equal(endpoint_left_out(&endpoint, slice_of(models[i])), 2);
     }
-    assert_false(endpoint_wants_plain(&endpoint, SLICE("a")));
-    assert_true(endpoint_wants_plain(&endpoint, SLICE("b")));
+    assert_int_equal(endpoint_left_out(&endpoint, SLICE("a")), 0);
+    assert_int_equal(endpoint_left_out(&endpoint, SLICE("b")), 2);
+    endpoint_set_left_out(&endpoint, SLICE("b"), 1); /* is the newest now */
+    endpoint_set_left_out(&endpoint, SLICE("f"), 1);
+    assert_int_equal(endpoint_left_out(&endpoint, SLICE("b")), 1);
+    assert_int_equal(endpoint_left_out(&endpoint, SLICE("c")), 0);
 }
 
 int main(void)
@@ -85,7 +89,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_is_found_again_by_its_id),
         cmocka_unit_test(the_one_unused_for_longest_makes_room),
         cmocka_unit_test(trouble_lasts_as_long_as_a_breaker_is_open),
-        cmocka_unit_test(the_latest_models_that_want_plain_requests_are_known),
+        cmocka_unit_test(what_the_latest_models_refuse_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
