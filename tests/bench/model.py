@@ -18,7 +18,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "oracle"))
 import package  # noqa: E402
 
 ROUNDS = 60
-CHUNKS = 600
+CHUNKS = 1500
 QUESTION = "What is the maximum number of connections that a server takes?"
 CHUNK = """The server accepts connections on the addresses that its configuration names, and on all of
 them when none is named. A connection takes one of a fixed number of slots; some are kept for superusers,
