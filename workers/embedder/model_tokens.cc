@@ -23,6 +23,8 @@ model_tokens *model_tokens_new(const char *path, char *why, size_t why_bytes)
         std::snprintf(why, why_bytes, "%s", status.ToString().c_str());
     } catch (const std::exception &error) {
         std::snprintf(why, why_bytes, "%s", error.what());
+    } catch (...) {
+        std::snprintf(why, why_bytes, "it cannot be read");
     }
     delete tokens;
     return nullptr;
@@ -65,7 +67,7 @@ size_t model_tokens_cut(const model_tokens *tokens, const char *text, size_t len
         ids.back() = tokens->processor.eos_id();
         std::copy(ids.begin(), ids.end(), out);
         return ids.size();
-    } catch (const std::exception &) {
+    } catch (...) {
         return 0;
     }
 }
