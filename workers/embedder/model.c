@@ -20,10 +20,9 @@
 #include "workers/embedder/row_math.h"
 
 enum {
-    EMPTY_TOKENS = 3, /* a beginning, an unknown piece, an end */
-    GAP = 2,          /* the widest window looks so far to either side */
-    TEXT_BYTES_MAX =
-        8192, /* bytes that are cut into pieces: MODEL_TOKENS_MAX are full long before */
+    EMPTY_TOKENS = 3,      /* a beginning, an unknown piece, an end */
+    GAP = 2,               /* the widest window looks so far to either side */
+    TEXT_BYTES_MAX = 8192, /* that are cut: of ordinary text a quarter fills MODEL_TOKENS_MAX */
 };
 
 struct model {
