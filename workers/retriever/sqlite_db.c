@@ -18,9 +18,9 @@
 #define CACHE "PRAGMA cache_size = -2048;"
 
 static const char *const pragmas[] = {
-    [DB_READS] = CACHE "PRAGMA query_only = 1;",
-    [DB_WRITES] = CACHE "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;"
-                        "PRAGMA journal_size_limit = 67108864;",
+    [SQLITE_READS] = CACHE "PRAGMA query_only = 1;",
+    [SQLITE_WRITES] = CACHE "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;"
+                            "PRAGMA journal_size_limit = 67108864;",
 };
 
 /* A write that the system refused: over quota, over a size limit, remounted read-only (SQLite tells
@@ -31,7 +31,7 @@ static bool write_refused(int extended_code)
            extended_code == SQLITE_IOERR_TRUNCATE;
 }
 
-err_t db_error(struct db *db, int code)
+static err_t error_of(struct sqlite_db *db, int code)
 {
     switch (code & 0xff) {
     case SQLITE_OK:
@@ -53,79 +53,13 @@ err_t db_error(struct db *db, int code)
     return ERR_STORE_FAILED;
 }
 
-/* Sleeps are short and uneven, so that two processes that write all the time get their turns. */
-static int wait_for_writer(void *context, int waits)
+static err_t script(struct sqlite_db *db, const char *sql)
 {
-    struct db *db = context;
-    if (!waits) db->waiting_since_ms = clock_ms();
-    if (clock_ms() - db->waiting_since_ms > BUSY_MS_MAX) return 0;
-    usleep(100 + (useconds_t)(random() % 150));
-    return 1;
-}
-
-/* Several processes that start together switch a new file to WAL together; SQLite lets one and does
- * not wait for it. */
-static err_t use_wal(struct db *db)
-{
-    err_t error = ERR_STORE_BUSY;
-    for (int waits = 0; error == ERR_STORE_BUSY && wait_for_writer(db, waits); waits++)
-        error = db_script(db, "PRAGMA journal_mode = WAL");
-    return error;
-}
-
-static err_t configure(struct db *db, enum db_role role)
-{
-    if (role == DB_WRITES) sqlite3_busy_handler(db->sqlite, wait_for_writer, db);
-    err_t error = db_script(db, pragmas[role]);
-    if (error || role == DB_READS || sqlite3_db_readonly(db->sqlite, "main")) return error;
-    return use_wal(db);
-}
-
-static err_t open_with(struct db *db, const char *path, enum db_role role, int flags)
-{
-    *db = (struct db){0};
-    int code = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    err_t error = db_error(db, code);
-    if (!error) error = configure(db, role);
-    if (!error) error = db_script(db, "SELECT count(*) FROM sqlite_master"); /* can it be read? */
-    if (error) db_close(db);
-    return error;
-}
-
-/* A file that may not be written, in a folder where SQLite can't put its WAL index: nobody changes
- * it while that is so, and SQLite reads it when told as much. */
-static bool immutable(const char *path, char *uri, size_t size)
-{
-    return !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) &&
-           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) && !strpbrk(path, "%?#") &&
-           snprintf(uri, size, "file:%s?immutable=1", path) < (int)size;
-}
-
-err_t db_open(struct db *db, const char *path, enum db_role role)
-{
-    char uri[PATH_MAX];
-    int create = role == DB_WRITES ? SQLITE_OPEN_CREATE : 0;
-    err_t error = open_with(db, path, role, SQLITE_OPEN_READWRITE | create);
-    if ((error == ERR_STORE_FULL || error == ERR_STORE_UNAVAILABLE) &&
-        immutable(path, uri, sizeof(uri)))
-        error = open_with(db, uri, role, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
-    return error;
-}
-
-void db_close(struct db *db)
-{
-    for (size_t i = 0; i < DB_STATEMENTS; i++) sqlite3_finalize(db->statements[i].statement);
-    sqlite3_close(db->sqlite);
-    *db = (struct db){0};
-}
-
-err_t db_script(struct db *db, const char *sql)
-{
-    return db_error(db, sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
+    return error_of(db, sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
 }
 
 /* The kept statement of this text, prepared when first met. NULL on an error. */
-static sqlite3_stmt *statement_of(struct db *db, const char *sql)
+static sqlite3_stmt *statement_of(struct sqlite_db *db, const char *sql)
 {
     size_t i = (uintptr_t)sql / 8 * 0x9e3779b1u % DB_STATEMENTS;
     while (db->statements[i].sql && db->statements[i].sql != sql) i = (i + 1) % DB_STATEMENTS;
@@ -134,7 +68,7 @@ static sqlite3_stmt *statement_of(struct db *db, const char *sql)
     sqlite3_stmt *statement = NULL;
     sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
     if (!statement) return NULL;
-    db->statements[i] = (struct db_statement){sql, statement};
+    db->statements[i] = (struct sqlite_statement){sql, statement};
     db->count++;
     return statement;
 }
@@ -162,90 +96,223 @@ static int bind(sqlite3_stmt *statement, const char *types, va_list args)
     return code;
 }
 
-static struct rows select_values(struct db *db, const char *sql, const char *types, va_list args)
+/* --- statements --- */
+
+static struct sqlite_db *sqlite_of(const struct rows *rows)
 {
-    struct rows rows = {db, statement_of(db, sql), OK};
-    int code = rows.statement ? bind(rows.statement, types, args) : sqlite3_errcode(db->sqlite);
-    rows.error = db_error(db, code);
-    if (!rows.statement && !rows.error) rows.error = ERR_STORE_FAILED;
-    return rows;
+    return (struct sqlite_db *)rows->db;
 }
 
-struct rows db_select(struct db *db, const char *sql, const char *types, ...)
+static void sqlite_select(struct rows *rows, const char *sql, const char *types, va_list args)
 {
-    va_list args;
-    va_start(args, types);
-    struct rows rows = select_values(db, sql, types, args);
-    va_end(args);
-    return rows;
+    struct sqlite_db *db = sqlite_of(rows);
+    sqlite3_stmt *statement = statement_of(db, sql);
+    int code = statement ? bind(statement, types, args) : sqlite3_errcode(db->sqlite);
+    rows->handle = statement;
+    rows->error = error_of(db, code);
+    if (!statement && !rows->error) rows->error = ERR_STORE_FAILED;
 }
 
-err_t db_run(struct db *db, const char *sql, const char *types, ...)
+static bool sqlite_next(struct rows *rows)
 {
-    va_list args;
-    va_start(args, types);
-    struct rows rows = select_values(db, sql, types, args);
-    va_end(args);
+    int code = sqlite3_step(rows->handle);
+    rows->error = error_of(sqlite_of(rows), code);
+    return code == SQLITE_ROW;
+}
+
+static void sqlite_end(struct rows *rows)
+{
+    sqlite3_reset(rows->handle);
+}
+
+static err_t sqlite_run(struct db *db, const char *sql, const char *types, va_list args)
+{
+    struct rows rows = {.db = db};
+    sqlite_select(&rows, sql, types, args);
     while (rows_next(&rows)) continue;
     return rows_end(&rows);
 }
 
-bool rows_next(struct rows *rows)
+static uint64_t column_u64(const struct rows *rows, int column)
 {
-    if (rows->error) return false;
-    int code = sqlite3_step(rows->statement);
-    rows->error = db_error(rows->db, code);
-    return code == SQLITE_ROW;
+    return (uint64_t)sqlite3_column_int64(rows->handle, column);
 }
 
-err_t rows_end(struct rows *rows)
+static double column_f64(const struct rows *rows, int column)
 {
-    if (rows->statement) sqlite3_reset(rows->statement);
-    return rows->error;
+    return sqlite3_column_double(rows->handle, column);
 }
 
-uint64_t db_last_id(const struct db *db)
+static struct slice column_text(const struct rows *rows, int column)
 {
-    return (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
+    const char *text = (const char *)sqlite3_column_text(rows->handle, column);
+    return (struct slice){text, (size_t)sqlite3_column_bytes(rows->handle, column)};
 }
 
-struct rows db_snapshot(struct db *db, uint64_t *version)
+static struct slice column_blob(const struct rows *rows, int column)
 {
-    struct rows rows = db_select(db, "PRAGMA data_version", "");
+    const char *bytes = sqlite3_column_blob(rows->handle, column);
+    return (struct slice){bytes, (size_t)sqlite3_column_bytes(rows->handle, column)};
+}
+
+/* --- transactions --- */
+
+static err_t sqlite_script(struct db *db, const char *sql)
+{
+    return script((struct sqlite_db *)db, sql);
+}
+
+static bool sqlite_in_transaction(const struct db *db)
+{
+    return !sqlite3_get_autocommit(((const struct sqlite_db *)db)->sqlite);
+}
+
+static err_t sqlite_begin(struct db *db)
+{
+    return db_run(db, "BEGIN IMMEDIATE", "");
+}
+
+static err_t sqlite_commit(struct db *db)
+{
+    return db_run(db, "COMMIT", "");
+}
+
+static err_t sqlite_rollback(struct db *db)
+{
+    err_t error = db_run(db, "ROLLBACK", "");
+    if (error) log_error("store rollback failed");
+    return error;
+}
+
+/* Every statement has told its error already. */
+static err_t sqlite_settle(struct db *db)
+{
+    (void)db;
+    return OK;
+}
+
+static uint64_t sqlite_now_ms(const struct db *db)
+{
+    (void)db;
+    return (uint64_t)clock_wall_ms();
+}
+
+/* Rows that have these ids move the sequence on. */
+static err_t sqlite_reserve_chunks(struct db *db, uint64_t count, uint64_t *first)
+{
+    (void)count;
+    *first = 1;
+    return db_value(db, first, "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'chunks'", "");
+}
+
+static const struct db_driver driver = {
+    .select = sqlite_select,
+    .run = sqlite_run,
+    .next = sqlite_next,
+    .end = sqlite_end,
+    .u64 = column_u64,
+    .f64 = column_f64,
+    .text = column_text,
+    .blob = column_blob,
+    .script = sqlite_script,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .settle = sqlite_settle,
+    .in_transaction = sqlite_in_transaction,
+    .now_ms = sqlite_now_ms,
+    .reserve_chunks = sqlite_reserve_chunks,
+};
+
+/* --- the file --- */
+
+/* Sleeps are short and uneven, so that two processes that write all the time get their turns. */
+static int wait_for_writer(void *context, int waits)
+{
+    struct sqlite_db *db = context;
+    if (!waits) db->waiting_since_ms = clock_ms();
+    if (clock_ms() - db->waiting_since_ms > BUSY_MS_MAX) return 0;
+    usleep(100 + (useconds_t)(random() % 150));
+    return 1;
+}
+
+/* Several processes that start together switch a new file to WAL together; SQLite lets one and does
+ * not wait for it. */
+static err_t use_wal(struct sqlite_db *db)
+{
+    err_t error = ERR_STORE_BUSY;
+    for (int waits = 0; error == ERR_STORE_BUSY && wait_for_writer(db, waits); waits++)
+        error = script(db, "PRAGMA journal_mode = WAL");
+    return error;
+}
+
+/* What PostgreSQL has and SQLite lacks before its version 3.43. */
+static void octet_length(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_result_int(context, sqlite3_value_bytes(values[0]));
+}
+
+static err_t configure(struct sqlite_db *db, enum sqlite_role role)
+{
+    if (role == SQLITE_WRITES) sqlite3_busy_handler(db->sqlite, wait_for_writer, db);
+    int code = sqlite3_create_function_v2(db->sqlite, "octet_length", 1,
+                                          SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, octet_length,
+                                          NULL, NULL, NULL);
+    err_t error = error_of(db, code);
+    if (!error) error = script(db, pragmas[role]);
+    if (error || role == SQLITE_READS || sqlite3_db_readonly(db->sqlite, "main")) return error;
+    return use_wal(db);
+}
+
+static err_t open_with(struct sqlite_db *db, const char *path, enum sqlite_role role, int flags)
+{
+    *db = (struct sqlite_db){.db = {&driver}};
+    int code = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    err_t error = error_of(db, code);
+    if (!error) error = configure(db, role);
+    if (!error) error = script(db, "SELECT count(*) FROM sqlite_master"); /* can it be read? */
+    if (error) sqlite_db_close(db);
+    return error;
+}
+
+/* A file that may not be written, in a folder where SQLite can't put its WAL index: nobody changes
+ * it while that is so, and SQLite reads it when told as much. */
+static bool immutable(const char *path, char *uri, size_t size)
+{
+    return !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) &&
+           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) && !strpbrk(path, "%?#") &&
+           snprintf(uri, size, "file:%s?immutable=1", path) < (int)size;
+}
+
+err_t sqlite_db_open(struct sqlite_db *db, const char *path, enum sqlite_role role)
+{
+    char uri[PATH_MAX];
+    int create = role == SQLITE_WRITES ? SQLITE_OPEN_CREATE : 0;
+    err_t error = open_with(db, path, role, SQLITE_OPEN_READWRITE | create);
+    if ((error == ERR_STORE_FULL || error == ERR_STORE_UNAVAILABLE) &&
+        immutable(path, uri, sizeof(uri)))
+        error = open_with(db, uri, role, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    return error;
+}
+
+void sqlite_db_close(struct sqlite_db *db)
+{
+    for (size_t i = 0; i < DB_STATEMENTS; i++) sqlite3_finalize(db->statements[i].statement);
+    sqlite3_close(db->sqlite);
+    *db = (struct sqlite_db){0};
+}
+
+struct rows sqlite_snapshot(struct sqlite_db *db, uint64_t *version)
+{
+    struct rows rows = db_select(&db->db, "PRAGMA data_version", "");
     *version = rows_next(&rows) ? (UINT64_C(1) << 32) + rows_u64(&rows, 0) : 0;
     return rows;
 }
 
-uint64_t db_data_version(struct db *db)
+uint64_t sqlite_data_version(struct sqlite_db *db)
 {
     uint64_t version;
-    struct rows rows = db_snapshot(db, &version);
+    struct rows rows = sqlite_snapshot(db, &version);
     return rows_end(&rows) ? 0 : version;
-}
-
-uint64_t rows_u64(const struct rows *rows, int column)
-{
-    return (uint64_t)sqlite3_column_int64(rows->statement, column);
-}
-
-double rows_f64(const struct rows *rows, int column)
-{
-    return sqlite3_column_double(rows->statement, column);
-}
-
-struct slice rows_text(const struct rows *rows, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(rows->statement, column);
-    return (struct slice){text, (size_t)sqlite3_column_bytes(rows->statement, column)};
-}
-
-struct slice rows_blob(const struct rows *rows, int column)
-{
-    const char *bytes = sqlite3_column_blob(rows->statement, column);
-    return (struct slice){bytes, (size_t)sqlite3_column_bytes(rows->statement, column)};
-}
-
-struct slice rows_copy(const struct rows *rows, int column, struct arena *arena)
-{
-    return arena_slice(arena, rows_text(rows, column));
 }

@@ -31,7 +31,7 @@ static unsigned newest(void)
 static err_t apply(struct db *db, const struct migration *migration)
 {
     unsigned version = 0;
-    err_t error = db_script(db, "BEGIN IMMEDIATE");
+    err_t error = db_begin(db);
     if (error) return error;
     error = read_version(db, &version);
     if (!error && version < migration->version) {
@@ -39,13 +39,14 @@ static err_t apply(struct db *db, const struct migration *migration)
         if (!error) error = write_version(db, migration->version);
         if (!error) log_info("store migrated to=%s", migration->name);
     }
-    if (!error) error = db_script(db, "COMMIT");
-    if (error && db_script(db, "ROLLBACK")) log_warn("store rollback failed");
+    if (!error) error = db_commit(db);
+    if (error && db_rollback(db)) log_warn("store rollback failed");
     return error;
 }
 
-err_t sqlite_migrate(struct db *db, unsigned *from, unsigned *to)
+err_t sqlite_migrate(struct sqlite_db *base, unsigned *from, unsigned *to)
 {
+    struct db *db = &base->db;
     err_t error = read_version(db, from);
     if (error) return error;
     *to = *from;

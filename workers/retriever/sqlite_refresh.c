@@ -3,140 +3,58 @@
  * that the loop keeps serving.
  *
  *     nothing committed since `mark` ─▶ end          the version as it was
- *     same version                   ─▶ end
- *     every version since is logged  ─▶ the chunks that those versions touched
- *     else                           ─▶ the whole portfolio */
+ *     else                           ─▶ a plan (sql_refresh.c), and what it says is read */
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/language.h"
-#include "workers/embedder/embedder.h"
 #include "workers/retriever/sqlite_store.h"
 
 #define STEP_US     2000
 #define STEP_CHUNKS 16 /* between two looks at the clock */
 
-struct range {
-    uint64_t first, last;
-};
-
 struct loader {
     struct loader *next;
-    struct sqlite_store *store;
-    struct db db;
+    struct sqlite_db db;
     struct event *turn;
     struct store_refresh *refresh; /* NULL: idle */
-    uint64_t version, side;        /* of the snapshot; of the embedder that answers */
-    bool whole;
-    struct range *ranges; /* what changed; without `whole` */
-    size_t count, capacity, at;
-    uint64_t next_id; /* of the range under way: the first id not dealt with yet */
-    struct rows rows; /* the statement under way */
+    struct refresh_plan plan;
+    struct refresh_feed feed;
+    size_t at;        /* of the plan's parts */
+    struct rows rows; /* the part under way */
     bool reading;
-    float *vector;
-    size_t dimensions;
 };
-
-#define CHUNK_COLUMNS \
-    "SELECT c.id, c.document_id, c.position, c.start, c.end, c.language, c.terms, v.vector"
-
-/* --- one chunk --- */
-
-static const char *language_of(struct slice code)
-{
-    const struct language *language = language_find(code);
-    return language ? language_code(language) : "en";
-}
-
-/* The row's vector, or NULL where it has none. */
-static const float *unpack_vector(struct loader *loader, struct slice packed)
-{
-    float scale;
-    if (!packed.len || packed.len != sizeof(scale) + loader->dimensions) return NULL;
-    memcpy(&scale, packed.ptr, sizeof(scale));
-    for (size_t i = 0; i < loader->dimensions; i++)
-        loader->vector[i] = scale * (float)(int8_t)packed.ptr[sizeof(scale) + i];
-    return loader->vector;
-}
-
-static void put_chunk(struct loader *loader)
-{
-    const struct rows *rows = &loader->rows;
-    struct resident_chunk chunk = {
-        .id = rows_u64(rows, 0),
-        .document_id = rows_u64(rows, 1),
-        .position = (uint32_t)rows_u64(rows, 2),
-        .start = rows_u64(rows, 3),
-        .end = rows_u64(rows, 4),
-        .language = language_of(rows_text(rows, 5)),
-        .terms = rows_blob(rows, 6),
-        .vector = unpack_vector(loader, rows_blob(rows, 7)),
-    };
-    loader->refresh->sink->put(loader->refresh->context, &chunk);
-}
 
 /* --- reading in steps --- */
 
-static struct rows select_whole(struct loader *loader)
-{
-    return db_select(&loader->db,
-                     CHUNK_COLUMNS " FROM documents d JOIN chunks c ON c.id BETWEEN d.first_chunk"
-                                   " AND d.first_chunk + d.chunks - 1"
-                                   " LEFT JOIN vectors v ON v.slot = 2 * c.id + ?"
-                                   " WHERE d.portfolio_id = ? ORDER BY d.id, c.id",
-                     "ii", loader->side, loader->refresh->portfolio_id);
-}
-
-static struct rows select_range(struct loader *loader, const struct range *range)
-{
-    return db_select(&loader->db,
-                     CHUNK_COLUMNS " FROM chunks c LEFT JOIN vectors v ON v.slot = 2 * c.id + ?"
-                                   " WHERE c.id BETWEEN ? AND ? ORDER BY c.id",
-                     "iii", loader->side, range->first, range->last);
-}
-
-/* Ids below `id` that the range names and the store no longer has. */
-static void remove_below(struct loader *loader, uint64_t id)
-{
-    struct store_refresh *refresh = loader->refresh;
-    for (; loader->next_id < id; loader->next_id++)
-        refresh->sink->remove(refresh->context, loader->next_id);
-}
-
-static void range_open(struct loader *loader)
+static void part_open(struct loader *loader)
 {
     if (loader->reading) return;
-    loader->rows =
-        loader->whole ? select_whole(loader) : select_range(loader, &loader->ranges[loader->at]);
-    loader->next_id = loader->whole ? 0 : loader->ranges[loader->at].first;
+    loader->rows = refresh_select(&loader->db.db, loader->refresh, &loader->plan, loader->at);
+    refresh_feed_part(&loader->feed, loader->at);
     loader->reading = true;
 }
 
-static err_t range_close(struct loader *loader)
+static err_t part_close(struct loader *loader)
 {
-    if (!loader->whole) remove_below(loader, loader->ranges[loader->at].last + 1);
+    refresh_feed_part_end(&loader->feed, loader->at);
     loader->at++;
     loader->reading = false;
     return rows_end(&loader->rows);
 }
 
-/* One chunk, or the end of a range. */
+/* One chunk, or the end of a part. */
 static err_t advance(struct loader *loader)
 {
-    range_open(loader);
+    part_open(loader);
     if (!rows_next(&loader->rows))
-        return loader->rows.error ? loader->rows.error : range_close(loader);
-    if (!loader->whole) {
-        remove_below(loader, rows_u64(&loader->rows, 0));
-        loader->next_id++;
-    }
-    put_chunk(loader);
+        return loader->rows.error ? loader->rows.error : part_close(loader);
+    refresh_feed_row(&loader->feed, &loader->rows);
     return OK;
 }
 
 static bool complete(const struct loader *loader)
 {
-    return loader->at == (loader->whole ? 1 : loader->count);
+    return loader->at == refresh_parts(&loader->plan);
 }
 
 /* Gives the loader back before the caller hears: it may ask again at once. */
@@ -146,11 +64,11 @@ static void finish(struct loader *loader, err_t error)
     if (loader->reading) rows_end(&loader->rows);
     loader->reading = false;
     loader->refresh = NULL;
-    if (!sqlite3_get_autocommit(loader->db.sqlite)) {
-        err_t ended = db_run(&loader->db, "COMMIT", "");
+    if (db_in_transaction(&loader->db.db)) {
+        err_t ended = db_commit(&loader->db.db);
         if (!error) error = ended;
     }
-    refresh->sink->end(refresh->context, error, loader->version);
+    refresh->sink->end(refresh->context, error, loader->plan.version);
 }
 
 static void step(struct loader *loader)
@@ -176,103 +94,17 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
     step(context);
 }
 
-/* --- what to read --- */
-
-/* What the store says of a portfolio itself. */
-struct head {
-    uint64_t version, side;
-    const struct embedder_info *embedder; /* the one that answers */
-    bool same_embedder;                   /* as in memory */
-};
-
-static err_t read_portfolio(struct db *db, const struct store_refresh *refresh, struct head *head)
-{
-    struct rows rows =
-        db_select(db, "SELECT version, embedder, side FROM portfolios WHERE id = ? AND tenant = ?",
-                  "it", refresh->portfolio_id, tenant_of(refresh->tenant));
-    bool found = rows_next(&rows);
-    if (found) {
-        struct slice name = rows_text(&rows, 1);
-        head->version = rows_u64(&rows, 0);
-        head->embedder = embedder_find(name);
-        head->same_embedder = slice_equal(name, refresh->embedder);
-        head->side = rows_u64(&rows, 2);
-    }
-    err_t error = rows_end(&rows);
-    return error ? error : found ? OK : ERR_PORTFOLIO_NOT_FOUND;
-}
-
-static void add_range(struct loader *loader, struct range range)
-{
-    struct range *last = loader->count ? &loader->ranges[loader->count - 1] : NULL;
-    if (last && range.first <= last->last + 1) {
-        last->last = MAX(last->last, range.last);
-        return;
-    }
-    loader->ranges =
-        xgrow(loader->ranges, &loader->capacity, loader->count + 1, sizeof(*loader->ranges));
-    loader->ranges[loader->count++] = range;
-}
-
-/* The ranges that changed since, merged; *known says that the log goes back so far. */
-static err_t read_changes(struct loader *loader, uint64_t since, bool *known)
-{
-    struct rows rows =
-        db_select(&loader->db,
-                  "SELECT min(version) FROM changes WHERE kind = 'portfolio' AND object_id = ?"
-                  " AND version > ?",
-                  "ii", loader->refresh->portfolio_id, since);
-    *known = rows_next(&rows) && rows_u64(&rows, 0) == since + 1;
-    err_t error = rows_end(&rows);
-    if (error || !*known) return error;
-    rows = db_select(&loader->db,
-                     "SELECT first_chunk, last_chunk FROM changes WHERE kind = 'portfolio'"
-                     " AND object_id = ? AND version > ? AND first_chunk > 0 ORDER BY first_chunk",
-                     "ii", loader->refresh->portfolio_id, since);
-    while (rows_next(&rows))
-        add_range(loader, (struct range){rows_u64(&rows, 0), rows_u64(&rows, 1)});
-    return rows_end(&rows);
-}
-
-static void use_embedder(struct loader *loader, const struct embedder_info *embedder)
-{
-    loader->dimensions = embedder ? embedder->dimensions : 0;
-    loader->vector = xrealloc(loader->vector, loader->dimensions * sizeof(float));
-}
-
-/* Opens the snapshot and decides what to read from it. */
-static err_t plan(struct loader *loader)
-{
-    struct store_refresh *refresh = loader->refresh;
-    struct head head = {0};
-    bool known = false;
-    err_t error = db_run(&loader->db, "BEGIN", "");
-    if (!error) error = read_portfolio(&loader->db, refresh, &head);
-    loader->count = loader->at = 0;
-    if (!error && refresh->since && head.same_embedder)
-        error = read_changes(loader, refresh->since, &known);
-    if (error) return error;
-    loader->version = head.version;
-    loader->side = head.side;
-    loader->whole = !known && loader->version != refresh->since;
-    use_embedder(loader, head.embedder);
-    refresh->sink->begin(refresh->context, loader->whole,
-                         head.embedder ? slice_of(head.embedder->name) : (struct slice){0});
-    return OK;
-}
-
 /* --- loaders --- */
 
 static struct loader *loader_open(struct sqlite_store *store, err_t *error)
 {
     struct loader *loader = xcalloc(1, sizeof(*loader));
-    *error = db_open(&loader->db, store->path, DB_READS);
+    *error = sqlite_db_open(&loader->db, store->path, SQLITE_READS);
     if (*error) {
         free(loader);
         return NULL;
     }
-    loader->store = store;
-    loader->turn = evtimer_new(store->loop, on_turn, loader);
+    loader->turn = evtimer_new(store->sql.loop, on_turn, loader);
     loader->next = store->loaders;
     store->loaders = loader;
     return loader;
@@ -285,6 +117,16 @@ static struct loader *loader_take(struct sqlite_store *store, err_t *error)
     return loader ? loader : loader_open(store, error);
 }
 
+/* Opens the snapshot and plans what to read from it. */
+static err_t plan(struct loader *loader)
+{
+    err_t error = db_run(&loader->db.db, "BEGIN", "");
+    if (!error) error = refresh_plan_read(&loader->db.db, loader->refresh, &loader->plan);
+    if (!error && loader->plan.changed)
+        refresh_feed_begin(&loader->feed, &loader->plan, loader->refresh);
+    return error;
+}
+
 static void load(struct sqlite_store *store, struct store_refresh *refresh)
 {
     err_t error = OK;
@@ -294,30 +136,39 @@ static void load(struct sqlite_store *store, struct store_refresh *refresh)
         return;
     }
     loader->refresh = refresh;
-    loader->version = refresh->since;
+    loader->plan.version = refresh->since;
+    loader->at = 0;
     error = plan(loader);
-    if (error)
+    if (error || !loader->plan.changed)
         finish(loader, error);
     else
         step(loader);
 }
 
+/* Whether the portfolio is as it was: then there is nothing to load. */
+static err_t unchanged(struct sqlite_store *store, struct store_refresh *refresh, bool *same)
+{
+    struct refresh_plan head = {0};
+    err_t error = refresh_plan_read(&store->reading.db, refresh, &head);
+    *same = !error && !head.changed;
+    refresh_plan_free(&head);
+    return error;
+}
+
 void sqlite_refresh(struct store *base, struct store_refresh *refresh)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    struct head head = {.version = refresh->since};
     uint64_t mark;
-    struct rows snapshot = db_snapshot(&store->reading, &mark);
+    struct rows snapshot = sqlite_snapshot(&store->reading, &mark);
     bool same = refresh->since && mark && mark == refresh->mark;
     err_t error = OK;
     if (!same) {
-        error = read_portfolio(&store->reading, refresh, &head);
-        same = head.same_embedder && head.version == refresh->since;
+        error = unchanged(store, refresh, &same);
         refresh->mark = error ? 0 : mark;
     }
     if (rows_end(&snapshot)) refresh->mark = 0;
     if (error || same)
-        refresh->sink->end(refresh->context, error, head.version);
+        refresh->sink->end(refresh->context, error, refresh->since);
     else
         load(store, refresh);
 }
@@ -329,9 +180,9 @@ void sqlite_refresh_close(struct sqlite_store *store)
         if (loader->refresh) finish(loader, ERR_STORE_UNAVAILABLE);
         store->loaders = loader->next;
         event_free(loader->turn);
-        db_close(&loader->db);
-        free(loader->ranges);
-        free(loader->vector);
+        sqlite_db_close(&loader->db);
+        refresh_plan_free(&loader->plan);
+        refresh_feed_free(&loader->feed);
         free(loader);
     }
 }

@@ -7,9 +7,8 @@
  *
  * A's vectors go on answering until then, and documents that arrive meanwhile get the vectors of
  * both. All of this is rows: a process that dies in between leaves nothing half done. */
-#include "common/clock.h"
 #include "workers/retriever/objects.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 #define RETRY_MS_FIRST 1000
 #define RETRY_MS_MAX   30000
@@ -60,10 +59,10 @@ static err_t side_drop(struct work *work, uint64_t portfolio_id, uint64_t side)
 static err_t side_want(struct work *work, uint64_t portfolio_id, uint64_t side)
 {
     return db_run(work->db,
-                  "INSERT OR IGNORE INTO unindexed (slot, portfolio_id, side, document_id)"
+                  "INSERT INTO unindexed (slot, portfolio_id, side, document_id)"
                   " SELECT 2 * c.id + ?1, d.portfolio_id, ?1, d.id" CHUNKS_OF_DOCUMENTS
                   " WHERE d.portfolio_id = ?2 AND NOT EXISTS"
-                  " (SELECT 1 FROM vectors WHERE slot = 2 * c.id + ?1)",
+                  " (SELECT 1 FROM vectors WHERE slot = 2 * c.id + ?1) ON CONFLICT DO NOTHING",
                   "ii", side, portfolio_id);
 }
 
@@ -187,7 +186,7 @@ err_t trouble_holds(struct work *work, uint64_t portfolio_id, uint64_t side, boo
     struct rows rows = db_select(work->db,
                                  "SELECT 1 FROM embedding_troubles WHERE portfolio_id = ?"
                                  " AND side = ? AND retry_at > ?",
-                                 "iii", portfolio_id, side, (uint64_t)clock_wall_ms());
+                                 "iii", portfolio_id, side, db_now_ms(work->db));
     *holds = rows_next(&rows);
     return rows_end(&rows);
 }
@@ -215,8 +214,9 @@ err_t trouble_note(struct work *work, uint64_t portfolio_id, uint64_t side, stru
     uint64_t shift = MIN(failures - 1, (uint64_t)10);
     *retry_ms = MIN((uint64_t)RETRY_MS_FIRST << shift, (uint64_t)RETRY_MS_MAX);
     return db_run(work->db,
-                  "INSERT OR REPLACE INTO embedding_troubles"
-                  " (portfolio_id, side, failures, retry_at, error) VALUES (?, ?, ?, ?, ?)",
-                  "iiiit", portfolio_id, side, failures, (uint64_t)clock_wall_ms() + *retry_ms,
-                  code);
+                  "INSERT INTO embedding_troubles"
+                  " (portfolio_id, side, failures, retry_at, error) VALUES (?, ?, ?, ?, ?)"
+                  " ON CONFLICT (portfolio_id, side) DO UPDATE SET failures = excluded.failures,"
+                  " retry_at = excluded.retry_at, error = excluded.error",
+                  "iiiit", portfolio_id, side, failures, db_now_ms(work->db) + *retry_ms, code);
 }

@@ -7,15 +7,14 @@
  *                              document `failed`
  *
  * A batch is of one embedder: of the one that answers first, then of the one that the portfolio is
- * being rebuilt for (sqlite_embedders.c). Storing looks at chunk id and content hash, not at the
+ * being rebuilt for (sql_embedders.c). Storing looks at chunk id and content hash, not at the
  * lease: a late vector of the same text is as good. Vectors are kept as int8 with a scale each: a
  * quarter of float32's bytes to write and to load, and the index in memory holds just that. */
 #include <math.h>
 
-#include "common/clock.h"
 #include "proto/codec.h"
 #include "workers/embedder/embedder.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 #define LEASE_MS    30000
 #define LEASES_MAX  5
@@ -37,11 +36,11 @@ static err_t read_waiting(struct work *work, uint64_t portfolio_id, uint64_t sid
 {
     struct rows rows =
         db_select(work->db,
-                  "SELECT c.id, u.document_id, u.leases, length(CAST(c.text AS BLOB)), c.hash,"
+                  "SELECT c.id, u.document_id, u.leases, octet_length(c.text), c.hash,"
                   " u.error FROM unindexed u JOIN chunks c ON c.id = u.slot / 2"
                   " WHERE u.portfolio_id = ? AND u.side = ? AND u.expires <= ?"
                   " ORDER BY u.expires, u.slot LIMIT ?",
-                  "iiii", portfolio_id, side, (uint64_t)clock_wall_ms(), (uint64_t)BATCH_MAX);
+                  "iiii", portfolio_id, side, db_now_ms(work->db), (uint64_t)BATCH_MAX);
     for (*count = 0; *count < BATCH_MAX && rows_next(&rows); ++*count)
         waiting[*count] = (struct waiting){
             .chunk_id = rows_u64(&rows, 0),
@@ -118,7 +117,7 @@ static err_t lease(struct work *work, const struct waiting *waiting, uint64_t si
 {
     *chunk = (struct index_chunk){.chunk_id = waiting->chunk_id, .hash = waiting->hash};
     return db_run(work->db, "UPDATE unindexed SET leases = leases + 1, expires = ? WHERE slot = ?",
-                  "ii", (uint64_t)clock_wall_ms() + LEASE_MS, slot_of(waiting->chunk_id, side));
+                  "ii", db_now_ms(work->db) + LEASE_MS, slot_of(waiting->chunk_id, side));
 }
 
 static err_t lease_batch(struct work *work, const struct embedders *embedders, uint64_t side,
@@ -230,8 +229,10 @@ static err_t vector_store(struct work *work, const struct index_chunk *chunk, ui
     while (rows_next(&rows)) *document_id = rows_u64(&rows, 0);
     err_t error = rows_end(&rows);
     if (error || !*document_id) return error;
-    return db_run(work->db, "INSERT OR REPLACE INTO vectors (slot, vector) VALUES (?, ?)", "ib",
-                  slot, quantise(work, vector, dimensions));
+    return db_run(work->db,
+                  "INSERT INTO vectors (slot, vector) VALUES (?, ?) ON CONFLICT (slot)"
+                  " DO UPDATE SET vector = excluded.vector",
+                  "ib", slot, quantise(work, vector, dimensions));
 }
 
 /* Adds the document to the list of those that are `stored` now, if it is. */
@@ -292,7 +293,7 @@ static err_t still_waiting(struct work *work, uint64_t portfolio_id)
     struct rows rows = db_select(work->db,
                                  "SELECT 1 FROM unindexed WHERE portfolio_id = ? AND side IN (0, "
                                  "1) AND expires <= ? LIMIT 1",
-                                 "ii", portfolio_id, (uint64_t)clock_wall_ms());
+                                 "ii", portfolio_id, db_now_ms(work->db));
     if (rows_next(&rows)) work->call->pending = portfolio_id;
     return rows_end(&rows);
 }
@@ -367,8 +368,8 @@ static bool texts_may_be_at_fault(err_t error)
 static err_t release_chunk(struct work *work, uint64_t slot, bool counts, struct slice code)
 {
     return db_run(work->db,
-                  "UPDATE unindexed SET expires = 0, leases = max(leases - ?, 0),"
-                  " error = ? WHERE slot = ?",
+                  "UPDATE unindexed SET expires = 0, leases = CASE WHEN leases > ?1"
+                  " THEN leases - ?1 ELSE 0 END, error = ?2 WHERE slot = ?3",
                   "iti", (uint64_t)!counts, code, slot);
 }
 

@@ -7,11 +7,9 @@
  *               └── lease over, somebody else takes it ──▶ freed or replaced: its fence is void
  *
  * A lease that has run out voids nothing by itself: until somebody takes the claim over, its holder
- * may renew it and record. All times are this machine's wall clock, which everybody who has the
- * file shares. */
-#include "common/clock.h"
+ * may renew it and record. All times are the store's clock's. */
 #include "proto/codec.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 struct claim_row {
     uint64_t fence;   /* 0: there is none */
@@ -20,11 +18,6 @@ struct claim_row {
     bool completed; /* that turn */
     struct slice digest;
 };
-
-static uint64_t now_ms(void)
-{
-    return (uint64_t)clock_wall_ms();
-}
 
 /* --- finding --- */
 
@@ -92,17 +85,18 @@ static err_t claim_free(struct work *work, uint64_t fence)
 err_t claim_settle(struct work *work, uint64_t fence, uint64_t turn_id)
 {
     err_t error = db_run(work->db, "UPDATE claims SET turn_id = ?, at = ? WHERE fence = ?", "iii",
-                         turn_id, now_ms(), fence);
+                         turn_id, db_now_ms(work->db), fence);
     return error ? error : claim_free(work, fence);
 }
 
 /* --- taking --- */
 
 /* Whether what the key led to before lets this request in. */
-static err_t key_check(const struct claim_request *wanted, const struct claim_row *row)
+static err_t key_check(const struct work *work, const struct claim_request *wanted,
+                       const struct claim_row *row)
 {
     if (!slice_equal(row->digest, wanted->digest)) return ERR_IDEMPOTENCY_MISMATCH;
-    return row->expires > now_ms() ? ERR_IDEMPOTENCY_IN_PROGRESS : OK;
+    return row->expires > db_now_ms(work->db) ? ERR_IDEMPOTENCY_IN_PROGRESS : OK;
 }
 
 /* A row of the same key makes room; the new one knows its turn. */
@@ -119,7 +113,7 @@ static err_t conversation_clear(struct work *work, uint64_t conversation_id,
     struct claim_row row;
     err_t error = row_of_conversation(work, conversation_id, &row);
     if (error || !row.fence) return error;
-    if (row.expires > now_ms()) return ERR_CONVERSATION_BUSY;
+    if (row.expires > db_now_ms(work->db)) return ERR_CONVERSATION_BUSY;
     claimed->taken_over = true;
     return claim_free(work, row.fence);
 }
@@ -127,13 +121,12 @@ static err_t conversation_clear(struct work *work, uint64_t conversation_id,
 static err_t claim_insert(struct work *work, const struct claim_request *wanted, uint64_t turn_id,
                           struct claimed *claimed)
 {
-    err_t error = db_run(work->db,
-                         "INSERT INTO claims (tenant, idempotency_key, digest, conversation_id,"
-                         " expires, turn_id, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                         "tttiiii", tenant_of(wanted->tenant), wanted->key, wanted->digest,
-                         wanted->conversation_id, now_ms() + wanted->lease_ms, turn_id, now_ms());
-    claimed->fence = db_last_id(work->db);
-    return error;
+    uint64_t now = db_now_ms(work->db);
+    return db_value(work->db, &claimed->fence,
+                    "INSERT INTO claims (tenant, idempotency_key, digest, conversation_id,"
+                    " expires, turn_id, at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING fence",
+                    "tttiiii", tenant_of(wanted->tenant), wanted->key, wanted->digest,
+                    wanted->conversation_id, now + wanted->lease_ms, turn_id, now);
 }
 
 err_t claim_take(struct work *work, const void *request, void *result)
@@ -145,7 +138,7 @@ err_t claim_take(struct work *work, const void *request, void *result)
     if (wanted->conversation_id)
         error = conversation_check(work, wanted->tenant, wanted->conversation_id, NULL);
     if (!error) error = row_of_key(work, wanted->tenant, wanted->key, &row);
-    if (!error && row.fence) error = key_check(wanted, &row);
+    if (!error && row.fence) error = key_check(work, wanted, &row);
     if (error) return error;
     if (row.completed) {
         claimed->message_id = 2 * row.turn_id;
@@ -193,9 +186,12 @@ err_t claim_finish(struct work *work)
 
 static err_t renew(struct work *work, uint64_t fence, uint64_t lease_ms, bool *held)
 {
-    err_t error = db_run(work->db, "UPDATE claims SET expires = ? WHERE fence = ? AND expires > 0",
-                         "ii", now_ms() + lease_ms, fence);
-    *held = sqlite3_changes(work->db->sqlite) > 0;
+    uint64_t renewed = 0;
+    err_t error = db_value(work->db, &renewed,
+                           "UPDATE claims SET expires = ? WHERE fence = ? AND expires > 0"
+                           " RETURNING fence",
+                           "ii", db_now_ms(work->db) + lease_ms, fence);
+    *held = renewed > 0;
     return error;
 }
 

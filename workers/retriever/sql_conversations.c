@@ -1,8 +1,7 @@
 /* Conversations. A turn, question and answer, is one row and two messages: 2 id - 1 and 2 id. */
-#include "common/clock.h"
 #include "proto/codec.h"
 #include "proto/history.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 #include "workers/retriever/timestamp.h"
 
 #define MESSAGES_MAX 1000 /* of a conversation in one answer, the newest */
@@ -11,11 +10,10 @@
 
 static err_t conversation_make(struct work *work, const struct turn *turn, uint64_t *id)
 {
-    err_t error = db_run(
-        work->db, "INSERT INTO conversations (tenant, agent_id, created_at) VALUES (?, ?, ?)",
-        "tii", tenant_of(turn->tenant), turn->agent_id, (uint64_t)clock_wall_ms());
-    *id = db_last_id(work->db);
-    return error;
+    return db_value(work->db, id,
+                    "INSERT INTO conversations (tenant, agent_id, created_at) VALUES (?, ?, ?)"
+                    " RETURNING id",
+                    "tii", tenant_of(turn->tenant), turn->agent_id, db_now_ms(work->db));
 }
 
 err_t conversation_check(struct work *work, struct slice tenant, uint64_t id,
@@ -40,18 +38,19 @@ static void citations_encode(struct list citations, struct buffer *out)
     if (citations.count) record_encode(ready_answer_type(), &kept, out);
 }
 
-static err_t turn_insert(struct work *work, const struct turn *turn, uint64_t conversation_id)
+static err_t turn_insert(struct work *work, const struct turn *turn, uint64_t conversation_id,
+                         uint64_t *turn_id)
 {
     struct buffer citations = {0};
     citations_encode(turn->citations, &citations);
-    err_t error = db_run(
-        work->db,
+    err_t error = db_value(
+        work->db, turn_id,
         "INSERT INTO turns (conversation_id, created_at, agent_id, portfolio_id, question, answer,"
         " language, complexity, top_k, max_tokens, status, error, cached, finish_reason, "
         "written_by,"
         " prompt_tokens, completion_tokens, total_tokens, citations, timings_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "iiiittttiitttttiiibt", conversation_id, (uint64_t)clock_wall_ms(), turn->agent_id,
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "iiiittttiitttttiiibt", conversation_id, db_now_ms(work->db), turn->agent_id,
         turn->portfolio_id, turn->question, turn->answer, turn->language, turn->complexity,
         turn->top_k, turn->max_tokens, turn->status.len ? turn->status : SLICE("completed"),
         turn->error, turn->cached, turn->finish_reason, turn->written_by, turn->usage.prompt_tokens,
@@ -87,12 +86,11 @@ err_t turn_record(struct work *work, const void *request, void *result)
 {
     const struct turn *turn = request;
     struct recorded *recorded = result;
-    uint64_t id;
+    uint64_t id = 0, turn_id = 0;
     err_t error = turn_place(work, turn, &id);
     if (!error && !id) error = conversation_make(work, turn, &id);
-    if (!error) error = turn_insert(work, turn, id);
+    if (!error) error = turn_insert(work, turn, id, &turn_id);
     if (error) return error;
-    uint64_t turn_id = db_last_id(work->db);
     recorded->conversation_id = id;
     recorded->message_id = 2 * turn_id;
     return turn->fence ? claim_settle(work, turn->fence, turn_id) : OK;

@@ -2,7 +2,7 @@
  * from their texts, which overlap and leave no hole. What was read is remembered: the file's pages
  * are not, as soon as any process has committed. */
 #include "common/text.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 struct piece {
     uint64_t first, last; /* chunk ids */
@@ -10,8 +10,9 @@ struct piece {
 };
 
 /* Everything but the text; false in *found where chunk or document have gone. */
-static err_t describe(struct db *db, struct store_passages *wanted, const struct resident_hit *hit,
-                      struct passage *passage, struct piece *piece, bool *found)
+static err_t describe(struct db *db, const struct store_passages *wanted,
+                      const struct resident_hit *hit, struct arena *arena, struct passage *passage,
+                      struct piece *piece, bool *found)
 {
     struct rows rows = db_select(
         db,
@@ -24,9 +25,9 @@ static err_t describe(struct db *db, struct store_passages *wanted, const struct
         *passage = (struct passage){
             .chunk_id = hit->chunk_id,
             .document_id = hit->document_id,
-            .title = rows_copy(&rows, 0, wanted->arena),
-            .heading = rows_copy(&rows, 1, wanted->arena),
-            .source = rows_copy(&rows, 2, wanted->arena),
+            .title = rows_copy(&rows, 0, arena),
+            .heading = rows_copy(&rows, 1, arena),
+            .source = rows_copy(&rows, 2, arena),
             .start = hit->start,
             .end = hit->end,
             .score = hit->score,
@@ -77,47 +78,66 @@ static bool fits(struct store_passages *wanted, struct passage *passage, size_t 
     return *characters <= max;
 }
 
-static err_t read_passage(struct sqlite_store *store, struct store_passages *wanted,
-                          const struct resident_hit *hit, struct passage *passage, bool *found)
+static err_t read_passage(struct db *db, struct passage_set *set, size_t i, struct arena *arena)
 {
-    struct slice tenant = tenant_of(wanted->tenant);
+    struct passage *passage = &set->passages[i];
     struct piece piece;
     struct buffer text = {0};
-    *found = passage_cache_find(store->passages, tenant, hit, passage);
-    if (*found) return OK;
-    err_t error = describe(&store->reading, wanted, hit, passage, &piece, found);
-    if (error || !*found) return error;
-    error = read_text(&store->reading, &piece, &text);
-    passage->text = arena_slice(wanted->arena, buffer_slice(&text));
+    bool found = false;
+    err_t error = describe(db, set->wanted, &set->wanted->hits[i], arena, passage, &piece, &found);
+    if (!error && found) error = read_text(db, &piece, &text);
+    passage->text = arena_slice(arena, buffer_slice(&text));
     passage->end = passage->start + text.len;
-    *found = text.len > 0;
+    set->states[i] = text.len ? READ : GONE;
     buffer_free(&text);
-    if (!error && *found) passage_cache_put(store->passages, tenant, hit, passage);
     return error;
 }
 
-static err_t read_passages(struct sqlite_store *store, struct store_passages *wanted)
+/* --- from memory, from the database, to the caller --- */
+
+bool passages_recall(struct passage_cache *cache, struct passage_set *set)
 {
-    struct passage *passages = wanted->passages.items;
-    size_t characters = 0;
-    bool found = false;
-    for (size_t i = 0; i < wanted->count; i++) {
-        struct passage *passage = &passages[wanted->passages.count];
-        err_t error = read_passage(store, wanted, &wanted->hits[i], passage, &found);
-        if (error) return error;
-        if (!found) continue;
-        if (!fits(wanted, passage, &characters)) break;
-        wanted->passages.count++;
-    }
-    return OK;
+    const struct store_passages *wanted = set->wanted;
+    struct slice tenant = tenant_of(wanted->tenant);
+    size_t known = 0;
+    set->passages = arena_alloc(wanted->arena, wanted->count * sizeof(*set->passages));
+    set->states = arena_alloc(wanted->arena, wanted->count * sizeof(*set->states));
+    for (size_t i = 0; i < wanted->count; i++)
+        if (passage_cache_find(cache, tenant, &wanted->hits[i], &set->passages[i])) {
+            set->states[i] = REMEMBERED;
+            known++;
+        }
+    return known == wanted->count;
 }
 
-void sqlite_passages(struct store *base, struct store_passages *wanted)
+err_t passages_read(struct db *db, struct passage_set *set, struct arena *arena)
 {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    wanted->passages.items = arena_alloc(wanted->arena, wanted->count * sizeof(struct passage));
-    wanted->passages.count = 0;
-    wanted->error = read_passages(store, wanted);
+    err_t error = OK;
+    for (size_t i = 0; !error && i < set->wanted->count; i++)
+        if (set->states[i] == UNREAD) error = read_passage(db, set, i, arena);
+    return error;
+}
+
+static void remember(struct passage_cache *cache, const struct passage_set *set)
+{
+    struct slice tenant = tenant_of(set->wanted->tenant);
+    for (size_t i = 0; i < set->wanted->count; i++)
+        if (set->states[i] == READ)
+            passage_cache_put(cache, tenant, &set->wanted->hits[i], &set->passages[i]);
+}
+
+void passages_finish(struct passage_cache *cache, struct passage_set *set, err_t error)
+{
+    struct store_passages *wanted = set->wanted;
+    size_t characters = 0;
+    wanted->error = error;
+    wanted->passages = (struct list){set->passages, 0};
+    if (!error) remember(cache, set);
+    for (size_t i = 0; !error && i < wanted->count; i++) {
+        if (set->states[i] == GONE) continue;
+        if (!fits(wanted, &set->passages[i], &characters)) break;
+        set->passages[wanted->passages.count++] = set->passages[i];
+    }
     wanted->done(wanted);
-    passage_cache_sweep(store->passages);
+    passage_cache_sweep(cache);
 }

@@ -1,8 +1,8 @@
 /* A row of the table of documents, between those that read it and those that store one. */
-#ifndef MILLRACE_RETRIEVER_SQLITE_DOCUMENTS_H
-#define MILLRACE_RETRIEVER_SQLITE_DOCUMENTS_H
+#ifndef MILLRACE_RETRIEVER_SQL_DOCUMENTS_H
+#define MILLRACE_RETRIEVER_SQL_DOCUMENTS_H
 
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 struct document_row {
     uint64_t id; /* 0: none */

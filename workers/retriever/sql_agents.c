@@ -1,7 +1,7 @@
 #include "common/log.h"
 #include "proto/codec.h"
 #include "workers/retriever/objects.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 #define AGENT_COLUMNS                                                                           \
     "id, version, name, provider, model, base_url, system_prompt, temperature, language,"       \
@@ -113,11 +113,11 @@ err_t agent_create(struct work *work, const void *request, void *result)
     agent->version = 1;
     err_t error = check(work, put->tenant, agent);
     if (!error)
-        error = db_run(work->db, "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?)",
-                       "ttt", tenant_of(put->tenant), agent->name, agent->provider);
-    if (error) return error;
-    agent->id = db_last_id(work->db);
-    return agent_store(work, agent);
+        error =
+            db_value(work->db, &agent->id,
+                     "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?) RETURNING id",
+                     "ttt", tenant_of(put->tenant), agent->name, agent->provider);
+    return error ? error : agent_store(work, agent);
 }
 
 err_t agent_update(struct work *work, const void *request, void *result)
@@ -203,11 +203,11 @@ err_t agents_reseal(struct db *db, const struct store_resealer *resealer, uint64
     uint64_t after = 0, done = 0;
     do {
         uint64_t changed = 0;
-        error = db_script(db, "BEGIN IMMEDIATE");
+        error = db_begin(db);
         if (error) break;
         error = reseal_some(&work, resealer, &after, &changed);
-        if (!error) error = db_script(db, "COMMIT");
-        if (error && db_script(db, "ROLLBACK")) log_warn("store rollback failed");
+        if (!error) error = db_commit(db);
+        if (error && db_rollback(db)) break;
         if (!error) done += changed;
         arena_free(&work.arena);
     } while (!error && after);

@@ -1,5 +1,5 @@
 /* Documents: reading, deleting, and the rows of one that is being stored. */
-#include "workers/retriever/sqlite_documents.h"
+#include "workers/retriever/sql_documents.h"
 
 #define DOCUMENT_COLUMNS                                                                           \
     "d.id, d.portfolio_id, d.version, d.source, d.title, d.format, d.metadata, d.bytes, d.status," \
@@ -165,27 +165,24 @@ err_t document_log(struct work *work, const struct document_row *row)
                       row->chunks ? row->first_chunk : 0, last);
 }
 
-static err_t chunk_insert(struct work *work, uint64_t document_id, size_t position,
+static err_t chunk_insert(struct work *work, const struct document_row *row, size_t position,
                           const struct ready_chunk *chunk)
 {
-    return db_run(work->db,
-                  "INSERT INTO chunks (document_id, position, start, end, language, heading, hash,"
-                  " terms, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "iiiistbbt", document_id, (uint64_t)position, chunk->start, chunk->end,
-                  chunk->language, chunk->heading,
-                  ((struct slice){(const char *)chunk->hash, CHUNK_HASH_BYTES}), chunk->terms,
-                  chunk->text);
+    return db_run(
+        work->db,
+        "INSERT INTO chunks (id, document_id, position, start, \"end\", language, heading, hash,"
+        " terms, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiiistbbt", row->first_chunk + position, row->id, (uint64_t)position, chunk->start,
+        chunk->end, chunk->language, chunk->heading,
+        ((struct slice){(const char *)chunk->hash, CHUNK_HASH_BYTES}), chunk->terms, chunk->text);
 }
 
-/* Ids follow one another: nobody else writes inside this transaction. While the portfolio is being
- * rebuilt its new chunks wait for both embedders. */
+/* While the portfolio is being rebuilt its new chunks wait for both embedders. */
 err_t chunks_insert(struct work *work, struct document_row *row, const struct ready_document *ready)
 {
-    err_t error = OK;
-    for (size_t i = 0; !error && i < ready->count; i++) {
-        error = chunk_insert(work, row->id, i, &ready->chunks[i]);
-        if (i == 0) row->first_chunk = db_last_id(work->db);
-    }
+    err_t error = db_reserve_chunks(work->db, ready->count, &row->first_chunk);
+    for (size_t i = 0; !error && i < ready->count; i++)
+        error = chunk_insert(work, row, i, &ready->chunks[i]);
     row->chunks = ready->count;
     if (error) return error;
     return db_run(work->db,
@@ -193,20 +190,18 @@ err_t chunks_insert(struct work *work, struct document_row *row, const struct re
                   " SELECT 2 * c.id + s.side, p.id, s.side, c.document_id FROM portfolios p"
                   " JOIN (SELECT 0 AS side UNION ALL SELECT 1) s"
                   " ON s.side = p.side OR p.next_embedder <> ''"
-                  " JOIN chunks c WHERE p.id = ? AND c.id BETWEEN ? AND ?",
+                  " CROSS JOIN chunks c WHERE p.id = ? AND c.id BETWEEN ? AND ?",
                   "iii", row->portfolio_id, row->first_chunk, row->first_chunk + row->chunks - 1);
 }
 
 /* A new row gets its id here, before its chunks that name it. */
 err_t document_reserve(struct work *work, struct document_row *row)
 {
-    err_t error = db_run(work->db,
-                         "INSERT INTO documents (portfolio_id, version, source, title, given_title,"
-                         " format, metadata, hash, bytes, status, first_chunk, chunks)"
-                         " VALUES (?, 0, ?, '', '', '', '', x'', 0, '', 0, 0)",
-                         "it", row->portfolio_id, row->source);
-    row->id = db_last_id(work->db);
-    return error;
+    return db_value(work->db, &row->id,
+                    "INSERT INTO documents (portfolio_id, version, source, title, given_title,"
+                    " format, metadata, hash, bytes, status, first_chunk, chunks)"
+                    " VALUES (?, 0, ?, '', '', '', '', ?, 0, '', 0, 0) RETURNING id",
+                    "itb", row->portfolio_id, row->source, row->hash);
 }
 
 err_t document_write(struct work *work, const struct document_row *row, struct slice content)
@@ -219,6 +214,9 @@ err_t document_write(struct work *work, const struct document_row *row, struct s
         "itttttbitiii", row->version, row->source, row->title, row->given_title, row->format,
         row->metadata, row->hash, row->bytes, row->status, row->first_chunk, row->chunks, row->id);
     if (error) return error;
-    return db_run(work->db, "INSERT OR REPLACE INTO contents (document_id, content) VALUES (?, ?)",
-                  "ib", row->id, content);
+    return db_run(
+        work->db,
+        "INSERT INTO contents (document_id, content) VALUES (?, ?) ON CONFLICT (document_id)"
+        " DO UPDATE SET content = excluded.content",
+        "ib", row->id, content);
 }

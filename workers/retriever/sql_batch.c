@@ -5,7 +5,7 @@
  *                    └────────── a document ──────────┘
  *                                 no transaction   in one, with other documents */
 #include "proto/codec.h"
-#include "workers/retriever/sqlite_documents.h"
+#include "workers/retriever/sql_documents.h"
 
 struct batch {
     struct put_documents request;

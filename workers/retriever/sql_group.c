@@ -2,16 +2,13 @@
  * of its own so that one that fails spoils nobody's; documents go in pieces between the groups;
  * what is old is purged in small steps.
  *
- *     BEGIN IMMEDIATE
+ *     BEGIN, once no other process writes
  *         SAVEPOINT one   [replay | decode, run, encode, remember]   RELEASE, or ROLLBACK TO
  *         ...
  *     COMMIT                          one fsync; only then does anybody hear of success */
-#include <unistd.h>
-
-#include "common/clock.h"
 #include "common/log.h"
 #include "proto/codec.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 
 #define PIECE_UNITS    32  /* documents in one transaction, at most */
 #define PIECE_CHUNKS   128 /* with so many chunks it is enough */
@@ -19,58 +16,26 @@
 #define PURGE_ROWS     250
 #define PURGE_AGAIN_MS 50
 #define PURGE_LATER_MS 10000
-#define POLITE_US      300
 
 /* --- transactions --- */
 
-/* Where another process writes too, it gets a chance between two groups of ours: SQLite's lock
- * knows no queue. */
-static void let_others_write(struct sqlite_store *store)
+static err_t begin(struct sql_store *store)
 {
-    uint64_t seen = db_data_version(&store->writing);
-    if (seen != store->writing_mark) store->polite_until_ms = clock_ms() + 1000;
-    store->writing_mark = seen;
-    if (clock_ms() < store->polite_until_ms) usleep(POLITE_US);
+    err_t error = store->available(store);
+    if (!error) error = store->before_write(store);
+    return error ? error : db_begin(store->writing);
 }
 
-static err_t begin(struct sqlite_store *store)
+static void roll_back(struct sql_store *store)
 {
-    if (__atomic_load_n(&store->gone, __ATOMIC_RELAXED)) return ERR_STORE_UNAVAILABLE;
-    let_others_write(store);
-    return db_run(&store->writing, "BEGIN IMMEDIATE", "");
+    if (db_rollback(store->writing)) log_warn("store rollback failed");
 }
 
-/* After some errors SQLite has rolled back by itself. */
-static bool in_transaction(struct sqlite_store *store)
+static err_t commit(struct sql_store *store, err_t error)
 {
-    return !sqlite3_get_autocommit(store->writing.sqlite);
-}
-
-static void roll_back(struct sqlite_store *store)
-{
-    if (in_transaction(store) && db_run(&store->writing, "ROLLBACK", ""))
-        log_error("store rollback failed");
-}
-
-static err_t commit(struct sqlite_store *store, err_t error)
-{
-    if (!error && !in_transaction(store)) error = ERR_STORE_FAILED;
-    if (!error) error = db_run(&store->writing, "COMMIT", "");
-    if (error) roll_back(store);
+    if (!error) return db_commit(store->writing);
+    roll_back(store);
     return error;
-}
-
-/* Runs `part` so that it leaves nothing behind when it fails. */
-static err_t in_savepoint(struct sqlite_store *store, err_t (*part)(void *), void *context)
-{
-    struct db *db = &store->writing;
-    err_t error = db_run(db, "SAVEPOINT part", "");
-    if (error) return error;
-    error = part(context);
-    if (!in_transaction(store)) return error ? error : ERR_STORE_FAILED;
-    if (error && db_run(db, "ROLLBACK TO part", "")) return ERR_STORE_FAILED;
-    err_t released = db_run(db, "RELEASE part", "");
-    return error ? error : released;
 }
 
 /* --- one operation --- */
@@ -96,8 +61,8 @@ err_t operation_remember(struct work *work, uint64_t part, struct slice result)
     return db_run(work->db,
                   "INSERT INTO operations (op, part, at, portfolio_version, result)"
                   " VALUES (?, ?, ?, ?, ?)",
-                  "tiiib", work->call->op, part, (uint64_t)clock_wall_ms(),
-                  work->call->portfolio_version, result);
+                  "tiiib", work->call->op, part, db_now_ms(work->db), work->call->portfolio_version,
+                  result);
 }
 
 static err_t run(struct work *work)
@@ -117,7 +82,7 @@ static err_t run(struct work *work)
 err_t operation_perform(struct work *work)
 {
     struct store_call *call = work->call;
-    bool writes = work->operation->place != ON_LOOP;
+    bool writes = work->operation->place != READS;
     err_t error = OK;
     bool known = writes && operation_replay(work, call->stage, &call->result, &error);
     if (!error && !known) error = run(work);
@@ -141,21 +106,21 @@ static void work_fail_with(struct work *work, err_t error)
     work->call->pending = 0;
 }
 
-static err_t run_group(struct sqlite_store *store, struct write *list)
+static err_t run_group(struct sql_store *store, struct write *list)
 {
     err_t error = begin(store);
     if (error) return error;
     for (struct write *write = list; write; write = write->next) {
         struct work *work = (struct work *)write;
-        work->call->error = in_savepoint(store, perform, work);
-        if (!in_transaction(store)) return work->call->error;
+        work->call->error = db_savepoint(store->writing, perform, work);
+        if (!db_in_transaction(store->writing)) return work->call->error;
     }
     return commit(store, OK);
 }
 
 static void write_small(void *context, struct write *list)
 {
-    struct sqlite_store *store = context;
+    struct sql_store *store = context;
     err_t error = run_group(store, list);
     if (error) roll_back(store);
     while (list) {
@@ -175,7 +140,7 @@ static void finish_bulk(struct work *work)
 }
 
 /* The call whose documents are next; NULL when none waits. */
-static struct work *bulk_call(struct sqlite_store *store)
+static struct work *bulk_call(struct sql_store *store)
 {
     while (!store->bulk) {
         struct work *work = (struct work *)writer_next_bulk(store->writer);
@@ -191,7 +156,7 @@ static struct work *bulk_call(struct sqlite_store *store)
 
 /* The next document, of whatever call. A call that has none left goes out of sight: it is closed
  * here, or after the piece where `in_piece`, the last document taken, is its own. */
-static bool next_unit(struct sqlite_store *store, const struct unit *in_piece, struct unit *unit)
+static bool next_unit(struct sql_store *store, const struct unit *in_piece, struct unit *unit)
 {
     struct work *work;
     while ((work = bulk_call(store))) {
@@ -204,7 +169,7 @@ static bool next_unit(struct sqlite_store *store, const struct unit *in_piece, s
 }
 
 /* Prepares documents until they are enough for a transaction. */
-static size_t gather(struct sqlite_store *store, struct unit *units)
+static size_t gather(struct sql_store *store, struct unit *units)
 {
     size_t count = 0, chunks = 0;
     struct unit *unit = NULL;
@@ -222,14 +187,14 @@ static err_t store_part(void *unit)
     return unit_store(unit);
 }
 
-static err_t store_units(struct sqlite_store *store, struct unit *units, size_t count)
+static err_t store_units(struct sql_store *store, struct unit *units, size_t count)
 {
     err_t error = begin(store);
     if (error) return error;
     for (size_t i = 0; i < count; i++) {
         if (units[i].settled) continue;
-        err_t failed = in_savepoint(store, store_part, &units[i]);
-        if (!in_transaction(store)) return failed;
+        err_t failed = db_savepoint(store->writing, store_part, &units[i]);
+        if (!db_in_transaction(store->writing)) return failed;
         if (failed) unit_fail(&units[i], failed);
     }
     return commit(store, OK);
@@ -244,7 +209,7 @@ static bool all_settled(const struct unit *units, size_t count)
 
 static bool write_bulk(void *context)
 {
-    struct sqlite_store *store = context;
+    struct sql_store *store = context;
     struct unit units[PIECE_UNITS];
     size_t count = gather(store, units);
     err_t error = all_settled(units, count) ? OK : store_units(store, units, count);
@@ -261,18 +226,19 @@ static bool write_bulk(void *context)
 
 /* --- purging --- */
 
-static err_t purge_rows(struct sqlite_store *store, const char *sql, bool *more)
+static err_t purge_rows(struct sql_store *store, const char *sql, bool *more)
 {
-    err_t error = db_run(&store->writing, sql, "ii", (uint64_t)PURGE_ROWS,
-                         (uint64_t)clock_wall_ms() - KEEP_MS);
-    *more |= sqlite3_changes(store->writing.sqlite) > 0;
+    uint64_t purged = 0;
+    err_t error = db_value(store->writing, &purged, sql, "ii", (uint64_t)PURGE_ROWS,
+                           db_now_ms(store->writing) - KEEP_MS);
+    *more |= purged > 0;
     return error;
 }
 
 /* One document of a deleted portfolio, or the last trace of it. */
-static err_t purge_portfolio(struct sqlite_store *store, bool *more)
+static err_t purge_portfolio(struct sql_store *store, bool *more)
 {
-    struct work work = {.store = store, .db = &store->writing};
+    struct work work = {.store = store, .db = store->writing};
     uint64_t portfolio_id = 0, id = 0, first = 0, chunks = 0;
     struct rows rows =
         db_select(work.db,
@@ -294,10 +260,10 @@ static err_t purge_portfolio(struct sqlite_store *store, bool *more)
 }
 
 /* Looks without a lock first: mostly there is nothing. */
-static bool purge_wanted(struct sqlite_store *store)
+static bool purge_wanted(struct sql_store *store)
 {
-    uint64_t old = (uint64_t)clock_wall_ms() - KEEP_MS;
-    struct rows rows = db_select(&store->writing,
+    uint64_t old = db_now_ms(store->writing) - KEEP_MS;
+    struct rows rows = db_select(store->writing,
                                  "SELECT EXISTS (SELECT 1 FROM deleted_portfolios)"
                                  " OR (SELECT at FROM operations ORDER BY id LIMIT 1) < ?1"
                                  " OR (SELECT at FROM changes ORDER BY seq LIMIT 1) < ?1"
@@ -309,25 +275,28 @@ static bool purge_wanted(struct sqlite_store *store)
 
 static unsigned purge(void *context)
 {
-    struct sqlite_store *store = context;
+    struct sql_store *store = context;
     bool more = false;
     if (!purge_wanted(store)) return PURGE_LATER_MS;
     err_t error = begin(store);
     if (error) return PURGE_LATER_MS;
-    error = purge_rows(store,
-                       "DELETE FROM operations WHERE id <= (SELECT max(id) FROM"
-                       " (SELECT id FROM operations ORDER BY id LIMIT ?)) AND at < ?",
-                       &more);
+    error =
+        purge_rows(store,
+                   "DELETE FROM operations WHERE id <= (SELECT max(id) FROM"
+                   " (SELECT id FROM operations ORDER BY id LIMIT ?) old) AND at < ? RETURNING id",
+                   &more);
     if (!error)
-        error = purge_rows(store,
-                           "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM"
-                           " (SELECT seq FROM changes ORDER BY seq LIMIT ?)) AND at < ?",
-                           &more);
+        error = purge_rows(
+            store,
+            "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM"
+            " (SELECT seq FROM changes ORDER BY seq LIMIT ?) old) AND at < ? RETURNING seq",
+            &more);
     if (!error)
-        error = purge_rows(store,
-                           "DELETE FROM claims WHERE fence <= (SELECT max(fence) FROM"
-                           " (SELECT fence FROM claims ORDER BY fence LIMIT ?)) AND at < ?",
-                           &more);
+        error = purge_rows(
+            store,
+            "DELETE FROM claims WHERE fence <= (SELECT max(fence) FROM"
+            " (SELECT fence FROM claims ORDER BY fence LIMIT ?) old) AND at < ? RETURNING fence",
+            &more);
     if (!error) error = purge_portfolio(store, &more);
     error = commit(store, error);
     return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;
@@ -339,4 +308,4 @@ static void on_done(void *context, struct write *write)
     work_done((struct work *)write);
 }
 
-const struct writer_work sqlite_writer_work = {write_small, write_bulk, purge, on_done};
+const struct writer_work sql_writer_work = {write_small, write_bulk, purge, on_done};

@@ -1,9 +1,9 @@
 #include "workers/retriever/objects.h"
-#include "workers/retriever/sqlite_store.h"
+#include "workers/retriever/sql_store.h"
 #include "workers/retriever/timestamp.h"
 
 /* The side whose vectors are being made: the next embedder's, else that of the one that answers. */
-#define MADE_SIDE "(p.side + (p.next_embedder <> '')) % 2"
+#define MADE_SIDE "(p.side + CASE p.next_embedder WHEN '' THEN 0 ELSE 1 END) % 2"
 #define PORTFOLIO_COLUMNS                                                                         \
     "p.id, p.version, p.name, p.embedder, p.documents, p.chunks, p.next_embedder,"                \
     " (SELECT count(*) FROM unindexed u WHERE u.portfolio_id = p.id AND u.side = " MADE_SIDE ")," \
@@ -109,10 +109,11 @@ err_t portfolio_create(struct work *work, const void *request, void *result)
         .name = put->portfolio.name, .embedder = put->portfolio.embedder, .version = 1};
     err_t error = portfolio_normalise(portfolio, work->options->embedder, &work->call->message);
     if (!error)
-        error = db_run(work->db, "INSERT INTO portfolios (tenant, name, embedder) VALUES (?, ?, ?)",
-                       "ttt", tenant_of(put->tenant), portfolio->name, portfolio->embedder);
+        error = db_value(work->db, &portfolio->id,
+                         "INSERT INTO portfolios (tenant, name, embedder) VALUES (?, ?, ?)"
+                         " RETURNING id",
+                         "ttt", tenant_of(put->tenant), portfolio->name, portfolio->embedder);
     if (error) return error;
-    portfolio->id = db_last_id(work->db);
     portfolio->embedding.embedder = portfolio->embedder;
     work->call->portfolio_version = portfolio->version;
     return change_log(work, "portfolio", portfolio->id, portfolio->version, 0, 0);
