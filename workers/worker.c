@@ -231,6 +231,17 @@ static void worker_close(struct worker *worker)
     log_info("stopped");
 }
 
+/* What libcurl asks to be watched and not to be watched, many times for each of its calls, goes to
+ * the kernel once a turn, and not at all where it cancels out. */
+static struct event_base *loop_new(void)
+{
+    struct event_config *config = event_config_new();
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 int worker_main(const struct worker_pool *pool, int argc, char **argv)
 {
     static const char *const programs[POOL_COUNT] = {
@@ -245,7 +256,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     log_open(worker.settings.name, worker.settings.log_level);
     worker.pool = pool;
     if (!worker.settings.slots) worker.settings.slots = pool->slots ? pool->slots : SLOTS_DEFAULT;
-    worker.base = event_base_new();
+    worker.base = loop_new();
     worker.zmq = zmq_ctx_new();
     worker.serves = xstrdup("");
     id_random(worker.boot_id, sizeof(worker.boot_id) - 1);

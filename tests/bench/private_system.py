@@ -15,10 +15,12 @@ POOLS = ("embedder", "retriever", "generator")
 
 
 class PrivateSystem(System):
-    def __init__(self, binaries, pools=POOLS):
+    def __init__(self, binaries, pools=POOLS, flags=None):
+        """`flags`: more of them, by program."""
         super().__init__()
         self.binaries = pathlib.Path(binaries)
         self.pools = pools
+        self.flags = flags or {}
         self.processes = {}
 
     # --- life, instead of the supervisor's ---
@@ -36,7 +38,8 @@ class PrivateSystem(System):
 
     def launch(self, name, *flags):
         program = self.binaries / f"millrace-{name}"
-        self.add(name, [program, "--name", name, "--log-level", "warn", *flags])
+        self.add(name, [program, "--name", name, "--log-level", "warn", *flags,
+                        *self.flags.get(name, ())])
 
     def add(self, name, command):
         """Any process that belongs to the system and ends with it."""
