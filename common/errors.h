@@ -34,6 +34,10 @@
     X(CLAIM_LOST,            "claim_lost",            409, CLIENT,    "a later request has taken this one's place") \
     X(KMS_KEY_MISSING,       "kms_key_missing",       409, CLIENT,    "storing a key needs AGENT_KMS_KEY") \
     X(KMS_KEY_WRONG,         "kms_key_wrong",         500, FATAL,     "a stored key was sealed under another AGENT_KMS_KEY") \
+    X(TOKEN_MISSING,         "token_missing",         401, CLIENT,    "an access token is needed: Authorization: Bearer ...") \
+    X(TOKEN_INVALID,         "token_invalid",         401, CLIENT,    "the access token is not valid here") \
+    X(TOKEN_EXPIRED,         "token_expired",         401, CLIENT,    "the access token has expired") \
+    X(SCOPE_MISSING,         "scope_missing",         403, CLIENT,    "the access token does not allow this") \
     X(METHOD_NOT_ALLOWED,    "method_not_allowed",    405, CLIENT,    "the route does not know this method") \
     X(UNSUPPORTED_MEDIA_TYPE,"unsupported_media_type",415, CLIENT,    "send JSON (application/json)") \
     X(REQUEST_TIMEOUT,       "request_timeout",       408, CLIENT,    "the request took too long to arrive") \
