@@ -180,3 +180,13 @@ struct slice language_synonyms(const struct language *language, size_t index)
 {
     return index < language->synonym_count ? language->synonyms[index] : (struct slice){0};
 }
+
+struct slice language_reading(const struct language *language, const char *name, size_t index)
+{
+    for (size_t i = 0; i < language->reading_count; i++) {
+        const struct reading_lines *reading = &language->readings[i];
+        if (strcmp(reading->name, name)) continue;
+        return index < reading->count ? reading->lines[index] : (struct slice){0};
+    }
+    return (struct slice){0};
+}

@@ -33,5 +33,8 @@ const char *language_phrase(const struct language *language, const char *key);
 /* A line of the file's [synonyms] section: a folded word, then folded words that a text may use in
  * its place, parted by spaces. An empty slice past the end. */
 struct slice language_synonyms(const struct language *language, size_t index);
+/* A folded line of the file's [reading NAME], which tells how questions are compared. An empty
+ * slice past the end, and where the file has no such section. */
+struct slice language_reading(const struct language *language, const char *name, size_t index);
 
 #endif

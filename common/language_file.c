@@ -16,6 +16,7 @@ struct reader {
     unsigned set;              /* of [words NAME] */
     bool triggers;             /* typos are mended to this set's words */
     struct pattern_list *list; /* of [patterns NAME] */
+    size_t reading;            /* of [reading NAME] */
 };
 
 static struct slice take_until(struct slice *text, char separator)
@@ -110,6 +111,17 @@ static bool read_synonyms(struct reader *reader, struct slice line)
     return memchr(folded.data, ' ', folded.len) != NULL;
 }
 
+static bool read_reading(struct reader *reader, struct slice line)
+{
+    struct reading_lines *reading = &reader->language->readings[reader->reading];
+    struct buffer folded = {0};
+    text_fold(line, &folded);
+    reading->lines =
+        xgrow(reading->lines, &reading->capacity, reading->count + 1, sizeof *reading->lines);
+    reading->lines[reading->count++] = buffer_slice(&folded);
+    return true;
+}
+
 /* Adds the words of `text`; returns how many, at most `max`. */
 static size_t add_words(struct reader *reader, struct slice text, uint32_t *numbers, size_t max)
 {
@@ -171,6 +183,17 @@ static bool open_patterns(struct reader *reader, struct slice name)
     return false;
 }
 
+static bool open_reading(struct reader *reader, struct slice name)
+{
+    struct language *language = reader->language;
+    language->readings = xgrow(language->readings, &language->reading_capacity,
+                               language->reading_count + 1, sizeof *language->readings);
+    reader->reading = language->reading_count++;
+    language->readings[reader->reading] =
+        (struct reading_lines){.name = xstrndup(name.ptr, name.len)};
+    return name.len > 0;
+}
+
 static bool open_plain(struct reader *reader, struct slice name)
 {
     (void)reader;
@@ -189,6 +212,7 @@ static bool open_section(struct reader *reader, struct slice line)
         {"words", open_words, read_words},         {"phrases", open_plain, read_phrase},
         {"patterns", open_patterns, read_pattern}, {"synonyms", open_plain, read_synonyms},
         {"spellings", open_plain, read_spellings}, {"shapes", open_shapes, read_words},
+        {"reading", open_reading, read_reading},
     };
     if (line.ptr[line.len - 1] != ']') return false;
     struct slice name = {line.ptr + 1, line.len - 2};

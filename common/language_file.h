@@ -35,6 +35,13 @@ struct phrase {
     char *key, *text;
 };
 
+/* The lines of one [reading NAME]. */
+struct reading_lines {
+    char *name;
+    struct slice *lines; /* folded */
+    size_t count, capacity;
+};
+
 struct language {
     const char *code;
     char *name, *stemmer;
@@ -47,6 +54,8 @@ struct language {
     struct pattern_list patterns[PATTERN_LIST_COUNT];
     struct slice *synonyms; /* a folded line each */
     size_t synonym_count, synonym_capacity;
+    struct reading_lines *readings;
+    size_t reading_count, reading_capacity;
     struct phrase *phrases;
     size_t phrase_count, phrase_capacity;
 };

@@ -1,0 +1,502 @@
+/* A question becomes a row of units, words and marks:
+ *
+ *     text ─cut─▶ units ─light words off─▶ ─forms─▶ ─whose─▶ ─of─▶ ─balance─▶ reading
+ *
+ *     How can I back up the database to S3, please?      howto back up database | to s3
+ *     What's the price of the Pro plan?                  what pro plan price
+ *
+ * A preposition binds what follows it: such parts may stand in any order, the rest may not. */
+#include "workers/retriever/semantic_guard.h"
+
+#include "common/text.h"
+#include "workers/retriever/reading_table.h"
+
+enum { UNITS_MAX = 48, PARTS_MAX = 12 };
+
+struct unit {
+    struct slice word; /* folded */
+    struct slice raw;  /* as written */
+    bool literal;      /* compared as written: a mark, a name, a unit of measure */
+    bool clause;       /* a clause starts here */
+};
+
+struct reading {
+    const struct reading_table *table;
+    struct unit units[UNITS_MAX];
+    size_t count;
+    bool generic;  /* how anybody does it, not who did */
+    bool accented; /* whoever wrote it uses accents */
+};
+
+/* --- what the text's writing tells --- */
+
+struct cut {
+    struct reading *reading;
+    const struct language *language;
+    struct arena *arena;
+    struct slice text;
+    bool capitals; /* capital letters tell nothing: every word has them */
+    bool clause;   /* the next word starts one */
+    bool full;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static bool is_accented(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] == 0xC3) return true;
+    return false;
+}
+
+static struct slice fold(struct arena *arena, struct slice text)
+{
+    struct buffer folded = {0};
+    text_fold(text, &folded);
+    struct slice kept = arena_slice(arena, buffer_slice(&folded));
+    buffer_free(&folded);
+    return kept;
+}
+
+static bool is_shouted(struct slice raw)
+{
+    for (size_t i = 0; i < raw.len; i++)
+        if (!is_upper(raw.ptr[i])) return false;
+    return raw.len > 1;
+}
+
+/* Capital letters tell nothing where there are no others, or where words without a meaning of their
+ * own have them, too: in a title. */
+static bool capitals_tell_nothing(const struct cut *cut)
+{
+    struct text_words words = {cut->text, 0};
+    struct slice raw;
+    size_t capital = 0, small = 0, index = 0;
+    while (text_next_word(&words, &raw)) {
+        struct arena arena = {0};
+        bool stop = language_is_stop_word(cut->language, fold(&arena, raw));
+        arena_free(&arena);
+        if (!index++ || !stop || raw.len < 2) continue;
+        capital += is_upper(raw.ptr[0]);
+        small += !is_upper(raw.ptr[0]);
+    }
+    return capital > small && capital > 1;
+}
+
+/* "US", "IT", "May": no word that the language knows as one without a meaning of its own. */
+static bool is_name(const struct cut *cut, struct slice raw, struct slice word)
+{
+    const struct reading *reading = cut->reading;
+    if (cut->capitals || !is_upper(raw.ptr[0])) return false;
+    if (!language_is_stop_word(cut->language, word)) return false;
+    if (is_shouted(raw)) return true;
+    bool inside = reading->count && !cut->clause;
+    return inside && (raw.len > 1 || raw.ptr[0] != 'I');
+}
+
+static bool has_mark(struct slice raw, char mark)
+{
+    return memchr(raw.ptr, mark, raw.len) != NULL;
+}
+
+/* What is compared as it is written: identifiers, single letters, and units of measure, whose case
+ * counts ("Mb", "MB"). */
+static bool is_literal(const struct cut *cut, struct slice raw, struct slice word)
+{
+    const struct reading *reading = cut->reading;
+    const struct unit *last = reading->count ? &reading->units[reading->count - 1] : NULL;
+    bool behind_number = last && last->raw.len && is_digit(last->raw.ptr[last->raw.len - 1]);
+    if (is_digit(raw.ptr[0]) || has_mark(raw, '_') || is_name(cut, raw, word)) return true;
+    if (raw.len == 1) return !language_is_stop_word(cut->language, word);
+    return behind_number && raw.len <= 3 && !language_is_stop_word(cut->language, word);
+}
+
+static void add_unit(struct cut *cut, struct unit unit)
+{
+    struct reading *reading = cut->reading;
+    if (reading->count == UNITS_MAX) {
+        cut->full = true;
+        return;
+    }
+    unit.clause = cut->clause;
+    cut->clause = false;
+    reading->units[reading->count++] = unit;
+}
+
+static void add_word(struct cut *cut, struct slice raw)
+{
+    struct slice word = fold(cut->arena, raw);
+    add_unit(cut, (struct unit){word, raw, is_literal(cut, raw, word), false});
+}
+
+static void add_mark(struct cut *cut, struct slice raw)
+{
+    add_unit(cut, (struct unit){raw, raw, true, false});
+}
+
+/* --- what stands between words --- */
+
+static bool is_one_of(uint32_t c, const char *list)
+{
+    struct slice rest = slice_of(list);
+    while (rest.len)
+        if (text_take(&rest) == c) return true;
+    return false;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* A mark that means something only where it touches what is around it: "1.5", "3/4", "-5", "--all",
+ * ".NET". */
+static bool is_bound_mark(const struct cut *cut, const char *at)
+{
+    const char *end = cut->text.ptr + cut->text.len;
+    char before = at > cut->text.ptr ? at[-1] : ' ', after = at + 1 < end ? at[1] : ' ';
+    if (is_digit(before) && is_digit(after)) return true;
+    return (*at == '-' || *at == '.') && is_space(before) && !is_space(after);
+}
+
+static void read_mark(struct cut *cut, struct slice mark, uint32_t c, bool inside)
+{
+    static const char silent[] = " \t\n\r'`\"“”‘’«»¿¡…[]";
+    static const char parting[] = ",;:()–—";
+    if (is_one_of(c, silent)) return;
+    if (is_one_of(c, ".-,:/") && is_bound_mark(cut, mark.ptr)) {
+        add_mark(cut, mark);
+    } else if (is_one_of(c, "?!") || (c == '.' && cut->reading->count)) {
+        if (inside && is_space(mark.ptr[1])) add_mark(cut, SLICE("."));
+        cut->clause = true;
+    } else if (is_one_of(c, parting)) {
+        cut->clause = true;
+    } else if (c != '-' && c != '.') {
+        add_mark(cut, mark);
+    }
+}
+
+static void read_gap(struct cut *cut, const char *from, const char *to)
+{
+    bool inside = to < cut->text.ptr + cut->text.len;
+    struct slice rest = {from, (size_t)(to - from)};
+    while (rest.len) {
+        const char *at = rest.ptr;
+        uint32_t c = text_take(&rest);
+        read_mark(cut, (struct slice){at, (size_t)(rest.ptr - at)}, c, inside);
+    }
+}
+
+static void cut_text(struct cut *cut)
+{
+    struct text_words words = {cut->text, 0};
+    struct slice raw;
+    const char *end = cut->text.ptr;
+    cut->capitals = capitals_tell_nothing(cut);
+    while (!cut->full && text_next_word(&words, &raw)) {
+        read_gap(cut, end, raw.ptr);
+        add_word(cut, raw);
+        end = raw.ptr + raw.len;
+    }
+    if (!cut->full) read_gap(cut, end, cut->text.ptr + cut->text.len);
+}
+
+/* --- what may differ --- */
+
+static bool is_in(const struct reading *reading, size_t at, enum reading_set set)
+{
+    const struct unit *unit = &reading->units[at];
+    return !unit->literal && reading_has(reading->table, set, unit->word);
+}
+
+static void drop(struct reading *reading, enum reading_set set)
+{
+    size_t kept = 0;
+    bool clause = false;
+    for (size_t i = 0; i < reading->count; i++) {
+        clause |= reading->units[i].clause;
+        bool last = i + 1 == reading->count; /* "what does it do": the verb itself */
+        if (is_in(reading, i, set) && !last) continue;
+        reading->units[kept] = reading->units[i];
+        reading->units[kept++].clause = clause;
+        clause = false;
+    }
+    reading->count = kept;
+}
+
+/* Puts a form's meaning in its words' place. */
+static void put_meaning(struct reading *reading, struct slice means, bool clause)
+{
+    while (means.len) {
+        const char *space = memchr(means.ptr, ' ', means.len);
+        size_t len = space ? (size_t)(space - means.ptr) : means.len;
+        struct slice word = {means.ptr, len};
+        if (!slice_equal(word, SLICE("-")) && reading->count < UNITS_MAX)
+            reading->units[reading->count++] = (struct unit){word, word, false, clause};
+        len += space != NULL;
+        means = (struct slice){means.ptr + len, means.len - len};
+    }
+}
+
+static void apply_forms(struct reading *reading)
+{
+    struct reading old = *reading;
+    struct slice words[UNITS_MAX];
+    struct reading_form form;
+    size_t end = old.count;
+    for (size_t i = 0; i < old.count; i++)
+        words[i] = old.units[i].literal ? (struct slice){0} : old.units[i].word;
+    reading->count = 0;
+    for (size_t i = 0; i < end;) {
+        if (reading_form_find(reading->table, words + i, end - i, &form)) {
+            put_meaning(reading, form.means, old.units[i].clause);
+            i += form.front;
+            end -= form.back;
+        } else if (reading->count < UNITS_MAX) {
+            reading->units[reading->count++] = old.units[i++];
+        } else {
+            i++;
+        }
+    }
+}
+
+/* "my", "your", "our" where the question is how anybody does it. */
+static void drop_owners(struct reading *reading)
+{
+    for (size_t i = 0; i < reading->count; i++)
+        reading->generic |= is_in(reading, i, READING_GENERIC);
+    if (reading->generic) drop(reading, READING_OWN);
+}
+
+/* Full stops that nothing stands before, or behind. */
+static void trim_stops(struct reading *reading)
+{
+    size_t from = 0;
+    while (from < reading->count && slice_equal(reading->units[from].word, SLICE("."))) from++;
+    reading->count -= from;
+    memmove(reading->units, reading->units + from, reading->count * sizeof *reading->units);
+    while (reading->count && slice_equal(reading->units[reading->count - 1].word, SLICE(".")))
+        reading->count--;
+}
+
+static size_t find_in(const struct reading *reading, size_t from, enum reading_set set)
+{
+    while (from < reading->count && !is_in(reading, from, set)) from++;
+    return from;
+}
+
+/* Swaps [from, middle) with [middle, end). */
+static void rotate(struct unit *units, size_t from, size_t middle, size_t end)
+{
+    struct unit kept[UNITS_MAX];
+    memcpy(kept, units + from, (middle - from) * sizeof *units);
+    memmove(units + from, units + middle, (end - middle) * sizeof *units);
+    memcpy(units + from + end - middle, kept, (middle - from) * sizeof *units);
+}
+
+static void remove_unit(struct reading *reading, size_t at)
+{
+    reading->count--;
+    memmove(&reading->units[at], &reading->units[at + 1],
+            (reading->count - at) * sizeof *reading->units);
+}
+
+/* Where the words that start at `from` end: before what is bound, or a new clause. */
+static size_t run_end(const struct reading *reading, size_t from)
+{
+    size_t at = from;
+    while (at < reading->count && !is_in(reading, at, READING_BINDING) &&
+           !is_in(reading, at, READING_OF) && (at == from || !reading->units[at].clause))
+        at++;
+    return at;
+}
+
+/* "what price of pro plan" is "what pro plan price", where all that is asked is what something is:
+ * elsewhere a verb may stand among the words. */
+static void turn_of(struct reading *reading)
+{
+    if (!reading->count || !is_in(reading, 0, READING_NAMING)) return;
+    size_t of = find_in(reading, 1, READING_OF), end = run_end(reading, of + 1);
+    if (of == reading->count || of < 2 || run_end(reading, 1) != of || end == of + 1) return;
+    remove_unit(reading, of);
+    rotate(reading->units, 1, of, end - 1);
+}
+
+static int compare_runs(const struct unit *a, size_t a_count, const struct unit *b, size_t b_count)
+{
+    for (size_t i = 0; i < a_count && i < b_count; i++) {
+        struct slice x = a[i].word, y = b[i].word;
+        int order = memcmp(x.ptr, y.ptr, MIN(x.len, y.len));
+        if (order || x.len != y.len) return order ? order : x.len > y.len ? 1 : -1;
+    }
+    return (a_count > b_count) - (a_count < b_count);
+}
+
+/* What is compared may be named in either order: behind "difference between" or "compare", on both
+ * sides of the one "and" there is; around "vs" itself. */
+static void balance(struct reading *reading)
+{
+    size_t head = find_in(reading, 0, READING_BALANCING);
+    size_t joint = find_in(reading, head == reading->count ? 0 : head + 1, READING_BALANCED);
+    if (head == reading->count || joint == reading->count) return;
+    if (find_in(reading, joint + 1, READING_BALANCED) < reading->count) return;
+    size_t from = head + 1, end = run_end(reading, joint + 1);
+    size_t left = joint - from, right = end - joint - 1;
+    if (!left || !right) return;
+    reading->units[joint].word = reading->units[joint].raw = SLICE("&");
+    if (compare_runs(&reading->units[from], left, &reading->units[joint + 1], right) <= 0) return;
+    rotate(reading->units, from, joint, end);                 /* & right left */
+    rotate(reading->units, from, from + 1, from + 1 + right); /* right & left */
+}
+
+const struct reading *reading_new(const struct language *language, struct slice text,
+                                  struct arena *arena)
+{
+    struct reading *reading = arena_alloc(arena, sizeof *reading);
+    struct cut cut = {reading, language, arena, text, .clause = true};
+    reading->table = reading_table_of(language);
+    reading->accented = is_accented(text);
+    cut_text(&cut);
+    drop(reading, READING_LIGHT);
+    apply_forms(reading);
+    drop_owners(reading);
+    trim_stops(reading);
+    turn_of(reading);
+    balance(reading);
+    return cut.full || !reading->count || reading->count == UNITS_MAX ? NULL : reading;
+}
+
+/* --- comparing --- */
+
+/* Letters of Latin-1 in either case; any other as it is. */
+static bool same_but_for_case(struct slice a, struct slice b)
+{
+    if (a.len != b.len) return false;
+    for (size_t i = 0; i < a.len; i++) {
+        unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)b.ptr[i];
+        bool letter = (x | 0x20) >= 'a' && (x | 0x20) <= 'z';
+        bool latin = i && (unsigned char)a.ptr[i - 1] == 0xC3;
+        if (x != y && ((x ^ y) != 0x20 || !(letter || latin))) return false;
+    }
+    return true;
+}
+
+static bool ends_accented(struct slice raw)
+{
+    return raw.len && (unsigned char)raw.ptr[raw.len - 1] >= 0x80;
+}
+
+static bool same_unit(const struct reading *a, const struct unit *x, const struct reading *b,
+                      const struct unit *y)
+{
+    if (x->literal || y->literal) return x->literal == y->literal && slice_equal(x->raw, y->raw);
+    if (slice_equal(x->word, y->word)) /* "cambio", "cambió" */
+        return !(a->accented && b->accented) || same_but_for_case(x->raw, y->raw);
+    if (reading_means_same(a->table, x->word, y->word)) return true;
+    if (ends_accented(x->raw) || ends_accented(y->raw)) return false;
+    return reading_is_inflected(a->table, x->word, y->word, a->generic && b->generic);
+}
+
+/* A reading by parts: what a preposition binds, each by itself, and the rest, together. */
+struct parts {
+    const struct unit *core[UNITS_MAX];
+    size_t core_count;
+    const struct unit *floating[UNITS_MAX];
+    size_t floating_count;
+    struct part {
+        const struct unit *units[UNITS_MAX];
+        size_t count;
+    } bound[PARTS_MAX];
+    size_t count;
+};
+
+static bool take_apart(const struct reading *reading, struct parts *parts)
+{
+    struct part *open = NULL;
+    parts->core_count = parts->floating_count = parts->count = 0;
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct unit *unit = &reading->units[i];
+        if (unit->clause || is_in(reading, i, READING_ASKING)) open = NULL;
+        if (is_in(reading, i, READING_BINDING)) {
+            if (parts->count == PARTS_MAX) return false;
+            open = &parts->bound[parts->count++];
+            open->count = 0;
+        }
+        if (is_in(reading, i, READING_FLOATING))
+            parts->floating[parts->floating_count++] = unit;
+        else if (open)
+            open->units[open->count++] = unit;
+        else
+            parts->core[parts->core_count++] = unit;
+    }
+    return true;
+}
+
+static bool same_row(const struct reading *a, const struct unit *const *x, size_t x_count,
+                     const struct reading *b, const struct unit *const *y, size_t y_count)
+{
+    if (x_count != y_count) return false;
+    for (size_t i = 0; i < x_count; i++)
+        if (!same_unit(a, x[i], b, y[i])) return false;
+    return true;
+}
+
+static bool same_floating(const struct reading *a, const struct parts *x, const struct reading *b,
+                          const struct parts *y)
+{
+    bool taken[UNITS_MAX] = {0};
+    if (x->floating_count != y->floating_count) return false;
+    for (size_t i = 0; i < x->floating_count; i++) {
+        size_t j = 0;
+        while (j < y->floating_count &&
+               (taken[j] || !same_unit(a, x->floating[i], b, y->floating[j])))
+            j++;
+        if (j == y->floating_count) return false;
+        taken[j] = true;
+    }
+    return true;
+}
+
+static bool same_part(const struct reading *a, const struct part *x, const struct reading *b,
+                      const struct part *y)
+{
+    return same_row(a, x->units, x->count, b, y->units, y->count);
+}
+
+static bool same_bound(const struct reading *a, const struct parts *x, const struct reading *b,
+                       const struct parts *y)
+{
+    bool taken[PARTS_MAX] = {0};
+    if (x->count != y->count) return false;
+    for (size_t i = 0; i < x->count; i++) {
+        size_t j = 0;
+        while (j < y->count && (taken[j] || !same_part(a, &x->bound[i], b, &y->bound[j]))) j++;
+        if (j == y->count) return false;
+        taken[j] = true;
+    }
+    return true;
+}
+
+bool readings_agree(const struct reading *a, const struct reading *b)
+{
+    struct parts x, y;
+    if (a->table != b->table || a->generic != b->generic) return false;
+    if (!take_apart(a, &x) || !take_apart(b, &y)) return false;
+    return same_row(a, x.core, x.core_count, b, y.core, y.core_count) &&
+           same_floating(a, &x, b, &y) && same_bound(a, &x, b, &y);
+}
+
+bool passages_agree(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count)
+{
+    size_t count = MIN(a_count, (size_t)GUARD_PASSAGES);
+    if (!count || count != MIN(b_count, (size_t)GUARD_PASSAGES)) return false;
+    return !memcmp(a, b, count * sizeof *a);
+}
