@@ -42,6 +42,12 @@
     M(REDIS_SECONDS,         "redis_seconds",                  HISTOGRAM, "command",      "from a call of Redis to its answer") \
     M(REDIS_TROUBLE,         "redis_trouble_total",            COUNTER,   "kind",         "times Redis was left alone for a while: name, connect, lost, late, garbage, auth, loading, error") \
     M(REDIS_USED_MEMORY,     "redis_used_memory_bytes",        GAUGE,     "",             "memory that Redis says it uses") \
+    M(CACHE_REQUESTS,        "cache_requests_total",           COUNTER,   "kind,result",  "look-ups: answer (in all; hit, miss), answer_memory, answer_redis, chunks, embedding, semantic, and questions that joined an answer in the making (shared)") \
+    M(CACHE_GARBAGE,         "cache_garbage_total",            COUNTER,   "kind",         "kept values that could not be read, deleted") \
+    M(CACHE_BYTES,           "cache_bytes",                    GAUGE,     "",             "memory of what is kept in this process") \
+    M(CACHE_ENTRIES,         "cache_entries",                  GAUGE,     "",             "what is kept in this process") \
+    M(TTFT,                  "ttft_seconds",                   HISTOGRAM, "kind",         "from a question's headers to the first text: miss, exact, semantic, shared") \
+    M(VECTOR_SEARCH,         "vector_search_seconds",          HISTOGRAM, "",             "the search of one question in the retriever") \
     M(LANE_QUEUED,           "lane_queued",                    GAUGE,     "pool",         "jobs waiting for a worker") \
     M(LANE_QUEUED_BYTES,     "lane_queued_bytes",              GAUGE,     "pool",         "their bytes") \
     M(LANE_OLDEST,           "lane_oldest_seconds",            GAUGE,     "pool",         "how long the oldest of them has waited") \

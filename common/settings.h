@@ -35,6 +35,10 @@ enum settings_of {
     U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
     U(breaker_failures,      BREAKER_FAILURES,      OF_GENERATOR | OF_EMBEDDER, 5, 1, 1000, "failures in a row after which a provider is not asked for a while") \
     U(breaker_open_ms,       BREAKER_OPEN_MS,       OF_GENERATOR | OF_EMBEDDER, 10000, 10, 3600000, "how long that is") \
+    U(cache_answer_ttl_s,    CACHE_ANSWER_TTL_S,    OF_GATEWAY,   3600, 1, 31536000, "how long an answer is kept for the same question") \
+    U(cache_bytes_max,       CACHE_BYTES_MAX,       OF_GATEWAY,   64 * MIB, 0, 65536 * MIB, "memory for answers, passages and vectors of questions, beside Redis") \
+    U(cache_chunk_ttl_s,     CACHE_CHUNK_TTL_S,     OF_GATEWAY,   1800, 1, 31536000, "how long the passages of a question are kept") \
+    U(cache_embedding_ttl_s, CACHE_EMBEDDING_TTL_S, OF_GATEWAY,   86400, 1, 31536000, "how long the vector of a question is kept") \
     U(claim_lease_ms,        CLAIM_LEASE_MS,        OF_GATEWAY,   10000, 300, 600000, "a turn's claim that is not renewed for so long may be taken over") \
     U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
     U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \

@@ -8,6 +8,7 @@
 #include "gateway/chat_request.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
+#include "gateway/generation.h"
 
 /* Microseconds; what did not happen is 0. */
 struct chat_timings {
@@ -70,48 +71,56 @@ struct chat {
     bool keyed;        /* it has an Idempotency-Key */
     uint64_t fence;    /* of the claim that protects the turn, until the recorder has it; 0: none */
     struct body *body; /* from the claim on, until the job has it */
+    char history_digest[SHA256_HEX + 1]; /* of the conversation before it; "" for none */
     const struct language *language;
     enum complexity level; /* COMPLEXITY_COUNT before it is known */
     uint64_t top_k, max_tokens;
+    bool semantic; /* the answer to a similar question will do, and this one may serve others */
 
     /* the answer */
-    uint64_t job;              /* 0: not admitted */
-    const struct job_end *end; /* while the lanes tell it */
-    bool retryable;
-    struct buffer answer;
-    size_t written;       /* bytes of it that the client has been given */
+    struct follower follower;  /* of the generation that makes it, from the step `answer` on */
+    struct answer_place place; /* where it is kept */
+    bool placed;               /* it may be: the cache is on */
+    uint64_t agent_version;
+    bool opened;          /* what is told now goes into the stream */
+    bool retryable;       /* the error */
     struct buffer staged; /* events that go before the next piece */
     size_t staged_written;
-    struct buffer tail;   /* the stream's last events */
-    struct buffer pieces; /* uint32_t each: where in `answer` a piece that came alone ends */
-    size_t pieces_written;
+    struct buffer tail; /* the stream's last events */
     size_t tail_written;
-    bool finished;           /* all is in `answer` and `tail` */
-    struct buffer citations; /* JSON */
-    struct buffer semantic;  /* JSON members of a semantic hit; empty for any other answer */
-    bool known;              /* the whole answer was there before: it is told again, not recorded */
-    const char *cached;      /* JSON, of a known one */
+    bool finished;      /* all is in the generation and `tail` */
+    bool known;         /* the whole answer was there before: it is told again, not recorded */
+    const char *cached; /* JSON, of a known one */
     struct buffer known_timings; /* JSON, likewise */
-    struct usage usage;
-    char finish_reason[32];
     bool recorded;
     uint64_t conversation_id, message_id; /* of the recorded turn */
     uint64_t record_started_us;
     struct chat_timings timings;
 };
 
+/* The answer's text so far, and what is known of it. */
+static inline struct slice chat_text(const struct chat *chat)
+{
+    return buffer_slice(&chat->follower.generation->text);
+}
+
+static inline const struct meta *chat_meta(const struct chat *chat)
+{
+    return &chat->follower.generation->meta;
+}
+
 /* A callback has come: takes the steps up again. */
 void chat_resume(struct chat *chat, err_t error);
 /* Milliseconds until the request's deadline, at least 1. */
 uint64_t chat_time_left_ms(const struct chat *chat);
 
-/* Copied, as far as it fits; empty is "stop". */
-void chat_set_finish_reason(struct chat *chat, struct slice reason);
-/* Takes from the job's end what is told later, while it is valid. */
-void chat_take_end(struct chat *chat, const struct job_end *end);
+/* Takes from the generation, which is over or left, what is told later. */
+void chat_take_end(struct chat *chat);
 /* Gives the turn to the recorder, and the claim with it. False when it is dropped. */
-bool chat_record(struct chat *chat, const struct job_end *end,
+bool chat_record(struct chat *chat,
                  void (*on_recorded)(void *context, const struct recorded *recorded));
+/* Appends the citations as a JSON array. */
+void chat_write_citations(const struct chat *chat, struct buffer *out);
 /* Appends the answer as JSON members, without braces: citations and all that follows. */
 void chat_write_members(const struct chat *chat, struct buffer *out);
 /* Log line and counters of a question that is over. */

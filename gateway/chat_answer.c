@@ -1,4 +1,6 @@
 /* What is told about a question: to its client, to the store, to the log and the counters. */
+#include <stdio.h>
+
 #include "common/clock.h"
 #include "common/json_text.h"
 #include "common/log.h"
@@ -17,46 +19,19 @@ static const char *language_name_of(const struct chat *chat)
     return chat->language ? language_code(chat->language) : "none";
 }
 
-/* --- the job's end --- */
+/* --- the answer's end --- */
 
-/* Of an answer that some stage had ready. */
-static void take_ready_answer(struct chat *chat, const struct job_end *end)
+/* The stages are of the question that began the answer; who joined has waited for none of them. */
+void chat_take_end(struct chat *chat)
 {
-    struct arena arena = {0};
-    struct ready_answer ready;
-    err_t error = record_decode(ready_answer_type(), end->result, &arena, &ready);
-    if (error) chat->error = error;
-    buffer_append_slice(&chat->answer, ready.answer);
-    chat->citations.len = 0;
-    list_to_json(citation_type(), &ready.citations, &chat->citations);
-    if (end->meta->similarity > 0) {
-        buffer_append_text(&chat->semantic, "\"semantic\":{\"similarity\":");
-        json_append_number(&chat->semantic, end->meta->similarity);
-        buffer_append_text(&chat->semantic, ",\"question\":");
-        json_append_string(&chat->semantic, end->meta->question);
-        buffer_append_text(&chat->semantic, "},");
-    }
-    arena_free(&arena);
-}
-
-void chat_set_finish_reason(struct chat *chat, struct slice reason)
-{
-    if (!reason.len) reason = SLICE("stop");
-    reason.len = MIN(reason.len, sizeof(chat->finish_reason) - 1);
-    memcpy(chat->finish_reason, reason.ptr, reason.len);
-    chat->finish_reason[reason.len] = '\0';
-}
-
-void chat_take_end(struct chat *chat, const struct job_end *end)
-{
-    for (size_t i = 0; i < POOL_COUNT; i++) {
-        chat->timings.queue += end->queue_us[i];
-        chat->timings.stage[i] = end->stage_us[i];
-    }
-    chat_set_finish_reason(chat, end->meta->finish_reason);
-    chat->usage = end->meta->usage;
-    list_to_json(citation_type(), &end->meta->citations, &chat->citations);
-    if (end->answered) take_ready_answer(chat, end);
+    const struct generation *generation = chat->follower.generation;
+    if (!chat->error) chat->error = generation->error;
+    chat->retryable = generation->retryable;
+    if (generation->text.len && !chat->timings.first_token)
+        chat->timings.first_token = clock_us() - chat->started_us;
+    if (chat->follower.joined) return;
+    chat->timings.queue = generation->queue_us;
+    memcpy(chat->timings.stage, generation->stage_us, sizeof(chat->timings.stage));
 }
 
 /* --- members --- */
@@ -106,28 +81,52 @@ static void write_ids(const struct chat *chat, struct buffer *out)
         buffer_append_text(out, "\"recorded\":false,");
 }
 
+/* By enum answer_source: the member, and what the store calls it. */
+static const struct {
+    const char *json, *stored;
+} cached_names[] = {
+    [ANSWER_MADE] = {"false", ""},
+    [ANSWER_EXACT] = {"true", "exact"},
+    [ANSWER_SEMANTIC] = {"\"semantic\"", "semantic"},
+};
+
 static const char *cached_json(const struct chat *chat)
 {
-    if (chat->known) return chat->cached;
-    return chat->semantic.len ? "\"semantic\"" : "false";
+    return chat->known ? chat->cached : cached_names[chat->follower.generation->source].json;
+}
+
+static void write_semantic(const struct chat *chat, struct buffer *out)
+{
+    const struct meta *meta = chat_meta(chat);
+    if (chat->follower.generation->source != ANSWER_SEMANTIC) return;
+    buffer_append_text(out, "\"semantic\":{\"similarity\":");
+    json_append_number(out, meta->similarity);
+    buffer_append_text(out, ",\"question\":");
+    json_append_string(out, meta->question);
+    buffer_append_text(out, "},");
+}
+
+void chat_write_citations(const struct chat *chat, struct buffer *out)
+{
+    list_to_json(citation_type(), &chat_meta(chat)->citations, out);
 }
 
 void chat_write_members(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "\"citations\":");
-    buffer_append_slice(out, buffer_slice(&chat->citations));
+    chat_write_citations(chat, out);
     buffer_printf(out, ",\"cached\":%s,", cached_json(chat));
     if (chat->known) buffer_append_text(out, "\"idempotent_replay\":true,");
-    buffer_append_slice(out, buffer_slice(&chat->semantic));
+    write_semantic(chat, out);
     write_ids(chat, out);
     buffer_printf(out,
                   "\"language\":\"%s\",\"complexity\":\"%s\",\"top_k\":%ju,\"max_tokens\":%ju,"
                   "\"finish_reason\":",
                   language_name_of(chat), level_name(chat), (uintmax_t)chat->top_k,
                   (uintmax_t)chat->max_tokens);
-    json_append_string(out, slice_of(chat->finish_reason));
+    json_append_string(out, chat_meta(chat)->finish_reason);
     buffer_append_text(out, ",\"usage\":");
-    record_to_json(usage_type(), &chat->usage, out);
+    record_to_json(usage_type(), &chat_meta(chat)->usage, out);
     buffer_append_text(out, ",\"timings_ms\":");
     write_timings(chat, out);
 }
@@ -140,42 +139,61 @@ static const char *turn_status(err_t error)
     return error == ERR_CANCELLED || error == ERR_CLIENT_TOO_SLOW ? "cancelled" : "failed";
 }
 
-static void fill_turn(const struct chat *chat, const struct job_end *end, struct turn *turn)
+/* The frames that later questions are compared with; one question of those that share an answer
+ * brings them. */
+static const struct body *frames_for_later(const struct chat *chat)
 {
+    const struct generation *generation = chat->follower.generation;
+    const struct body *frames = generation->staged;
+    bool may = chat->semantic && !chat->error && generation->source == ANSWER_MADE &&
+               !chat->follower.joined && generation->searched && frames &&
+               slice_equal(generation->meta.finish_reason, SLICE("stop"));
+    if (!may || !body_frame(frames, FRAME_EMBEDDING).len) return NULL;
+    return frames;
+}
+
+static void fill_turn(const struct chat *chat, struct turn *turn)
+{
+    const struct generation *generation = chat->follower.generation;
     *turn = (struct turn){
         .tenant = TENANT,
         .conversation_id = chat->call.conversation_id,
         .agent_id = chat->agent_id,
         .portfolio_id = chat->portfolio_id,
         .question = chat->call.message,
-        .answer = buffer_slice(&chat->answer),
+        .answer = chat_text(chat),
         .language = slice_of(language_name_of(chat)),
         .complexity = slice_of(level_name(chat)),
         .top_k = chat->top_k,
         .max_tokens = chat->max_tokens,
         .status = slice_of(turn_status(chat->error)),
-        .cached = chat->semantic.len ? SLICE("semantic") : SLICE(""),
-        .finish_reason = slice_of(chat->finish_reason),
-        .written_by = end->meta->written_by,
-        .usage = end->meta->usage,
-        .citations = end->meta->citations,
+        .cached = slice_of(cached_names[generation->source].stored),
+        .finish_reason = generation->meta.finish_reason,
+        .written_by = generation->meta.written_by,
+        .usage = generation->meta.usage,
+        .citations = generation->meta.citations,
         .fence = chat->fence,
+        .agent_version = chat->agent_version,
+        .portfolio_version = generation->searched,
     };
     if (chat->error) turn->error = slice_of(error_code(chat->error));
     if (chat->error) turn->finish_reason = (struct slice){0};
 }
 
-bool chat_record(struct chat *chat, const struct job_end *end,
+bool chat_record(struct chat *chat,
                  void (*on_recorded)(void *context, const struct recorded *recorded))
 {
+    const struct body *frames = frames_for_later(chat);
     struct buffer timings = {0};
     struct turn turn;
-    fill_turn(chat, end, &turn);
+    fill_turn(chat, &turn);
+    turn.semantic = frames != NULL;
     chat->timings.total = clock_us() - chat->started_us;
     write_timings(chat, &timings);
     turn.timings_ms = buffer_slice(&timings);
     chat->record_started_us = clock_us();
-    bool taken = recorder_put(chat->gateway->recorder, &turn, chat->request_id, on_recorded, chat);
+    bool taken =
+        recorder_put(chat->gateway->recorder, &turn, frames, chat->request_id, on_recorded, chat);
     buffer_free(&timings);
     if (!taken) claims_release(chat->gateway->claims, chat->fence);
     chat->fence = 0;
@@ -184,38 +202,81 @@ bool chat_record(struct chat *chat, const struct job_end *end,
 
 /* --- the end --- */
 
-static void count(const struct chat *chat, const char *level)
+/* What the answer was to this question: the log's word, and the metric's. */
+static const struct cache_words {
+    const char *log, *ttft;
+} cache_words[] = {
+    [ANSWER_MADE] = {"miss", "miss"},
+    [ANSWER_EXACT] = {"hit", "exact"},
+    [ANSWER_SEMANTIC] = {"semantic", "semantic"},
+};
+
+static struct cache_words words_of(const struct chat *chat)
 {
-    const struct chat_timings *timings = &chat->timings;
-    metric_add(METRIC_CHATS, 1, error_code(chat->error), level);
-    if (!chat->job) return;
-    metric_observe(METRIC_CHAT_SECONDS, (double)timings->total / 1e6, level);
-    if (timings->first_token)
-        metric_observe(METRIC_CHAT_FIRST_TOKEN, (double)timings->first_token / 1e6, level);
+    const struct generation *generation = chat->follower.generation;
+    if (generation && generation->source == ANSWER_MADE && chat->follower.joined)
+        return (struct cache_words){"shared", "shared"};
+    return cache_words[generation ? generation->source : ANSWER_MADE];
+}
+
+static bool was_admitted(const struct generation *generation)
+{
+    return generation && (generation->job || generation->source != ANSWER_MADE);
+}
+
+static void count_stages(const struct chat_timings *timings)
+{
     metric_observe(METRIC_CHAT_STAGE_SECONDS, (double)timings->queue / 1e6, "queue");
     for (enum pool pool = 0; pool < POOL_COUNT; pool++)
         if (timings->stage[pool])
             metric_observe(METRIC_CHAT_STAGE_SECONDS, (double)timings->stage[pool] / 1e6,
                            pool_name(pool));
+}
+
+static void count(const struct chat *chat, const char *level)
+{
+    const struct generation *generation = chat->follower.generation;
+    const struct chat_timings *timings = &chat->timings;
+    metric_add(METRIC_CHATS, 1, error_code(chat->error), level);
+    if (!was_admitted(generation)) return;
+    metric_observe(METRIC_CHAT_SECONDS, (double)timings->total / 1e6, level);
+    if (timings->first_token) {
+        metric_observe(METRIC_CHAT_FIRST_TOKEN, (double)timings->first_token / 1e6, level);
+        metric_observe(METRIC_TTFT, (double)timings->first_token / 1e6, words_of(chat).ttft);
+    }
+    if (generation->job && !chat->follower.joined) count_stages(timings);
     if (timings->record)
         metric_observe(METRIC_CHAT_STAGE_SECONDS, (double)timings->record / 1e6, "record");
-    metric_add(METRIC_CHAT_TOKENS, (double)chat->usage.prompt_tokens, "prompt", NULL);
-    metric_add(METRIC_CHAT_TOKENS, (double)chat->usage.completion_tokens, "completion", NULL);
-    metric_add(METRIC_CHAT_ANSWER_BYTES, (double)chat->answer.len, NULL, NULL);
+    metric_add(METRIC_CHAT_ANSWER_BYTES, (double)generation->text.len, NULL, NULL);
+}
+
+/* " cache=hit key=0123456789abcdef", or "" where nothing was looked up. */
+static void print_cache(const struct chat *chat, char *out, size_t size)
+{
+    char hex[SHA256_HEX + 1];
+    *out = '\0';
+    if (!chat->placed) return;
+    sha256_hex(chat->place.key.bytes, hex);
+    snprintf(out, size, " cache=%s key=%.16s", words_of(chat).log, hex);
 }
 
 void chat_close(const struct chat *chat)
 {
     const struct chat_timings *timings = &chat->timings;
+    const struct generation *generation = chat->follower.generation;
     const char *level = level_name(chat);
+    char cache[64];
+    print_cache(chat, cache, sizeof(cache));
     count(chat, level);
-    log_info("job=%ju request=%s route=%s status=%s agent=%ju portfolio=%ju language=%s level=%s "
-             "tokens=%ju bytes=%zu total=%.1fms delays=queue %.1f/embed %.1f/retrieve %.1f/"
+    log_info("job=%ju request=%s route=%s status=%s agent=%ju portfolio=%ju language=%s level=%s"
+             "%s tokens=%ju bytes=%zu total=%.1fms delays=queue %.1f/embed %.1f/retrieve %.1f/"
              "generate %.1f/record %.1f",
-             (uintmax_t)chat->job, chat->request_id, chat->shape->name, error_code(chat->error),
-             (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id, language_name_of(chat),
-             level, (uintmax_t)chat->usage.completion_tokens, chat->answer.len,
-             (double)timings->total / 1e3, (double)timings->queue / 1e3,
-             (double)timings->stage[POOL_EMBED] / 1e3, (double)timings->stage[POOL_RETRIEVE] / 1e3,
+             (uintmax_t)(generation ? generation->job : 0), chat->request_id, chat->shape->name,
+             error_code(chat->error), (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id,
+             language_name_of(chat), level, cache,
+             (uintmax_t)(generation ? generation->meta.usage.completion_tokens : 0),
+             generation ? generation->text.len : 0, (double)timings->total / 1e3,
+             (double)timings->queue / 1e3, (double)timings->stage[POOL_EMBED] / 1e3,
+             (double)timings->stage[POOL_RETRIEVE] / 1e3,
              (double)timings->stage[POOL_GENERATE] / 1e3, (double)timings->record / 1e3);
 }

@@ -87,14 +87,16 @@ static void chat_replay(struct chat *chat, const struct turn *turn, uint64_t mes
     chat->level = level_of(turn->complexity);
     chat->top_k = turn->top_k;
     chat->max_tokens = turn->max_tokens;
-    chat->usage = turn->usage;
     chat->recorded = true;
     chat->conversation_id = turn->conversation_id;
     chat->message_id = message_id;
-    chat_set_finish_reason(chat, turn->finish_reason);
-    buffer_append_slice(&chat->answer, turn->answer);
-    list_to_json(citation_type(), &turn->citations, &chat->citations);
     buffer_append_slice(&chat->known_timings, turn->timings_ms);
+    generation_filled(chat->gateway->generations, &chat->follower);
+    struct generation *generation = chat->follower.generation;
+    struct meta meta = {
+        .finish_reason = turn->finish_reason, .usage = turn->usage, .citations = turn->citations};
+    buffer_append_slice(&generation->text, turn->answer);
+    record_copy(meta_type(), &meta, &generation->arena, &generation->meta);
 }
 
 /* --- the claim --- */
@@ -104,11 +106,18 @@ static void count_claim(const char *result)
     metric_add(METRIC_CLAIMS, 1, result, NULL);
 }
 
+static void take_history(struct chat *chat, const struct history *history)
+{
+    size_t len = MIN(history->digest.len, sizeof(chat->history_digest) - 1);
+    if (len) memcpy(chat->history_digest, history->digest.ptr, len);
+}
+
 static void take_claim(struct chat *chat, const struct claimed *claimed)
 {
     chat->fence = claimed->fence;
     claims_hold(chat->gateway->claims, claimed->fence);
     count_claim(claimed->taken_over ? "taken_over" : "taken");
+    take_history(chat, &claimed->history);
     if (claimed->history.conversation_id)
         body_encode(chat->body, FRAME_HISTORY, history_type(), &claimed->history);
 }
@@ -143,9 +152,17 @@ static void count_refusal(err_t error)
 static void on_history(void *context, const struct job_end *end)
 {
     struct chat *chat = context;
-    if (!end->error) body_set(chat->body, FRAME_HISTORY, end->result);
+    struct arena arena = {0};
+    struct history history;
+    err_t error = end->error;
+    if (!error) error = record_decode(history_type(), end->result, &arena, &history);
+    if (!error) {
+        take_history(chat, &history);
+        body_set(chat->body, FRAME_HISTORY, end->result);
+    }
+    arena_free(&arena);
     chat->retryable = end->retryable;
-    chat_resume(chat, end->error);
+    chat_resume(chat, error);
 }
 
 static const struct job_handler history_handler = {.on_end = on_history};
@@ -218,8 +235,10 @@ void chat_claim(struct chat *chat)
 {
     bool in_conversation = chat->call.conversation_id != 0;
     chat->body = body_new();
-    if (chat->history.messages.count)
+    if (chat->history.messages.count) {
+        take_history(chat, &chat->history);
         body_encode(chat->body, FRAME_HISTORY, history_type(), &chat->history);
+    }
     if (!in_conversation && !key_of(chat).len) return;
     chat->error = chat->call.store ? ask_claim(chat) : ask_history(chat);
     chat->waiting = !chat->error;

@@ -14,7 +14,7 @@ static err_t read_question(struct chat *chat)
 static void whole_done(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "{\"answer\":");
-    json_append_string(out, buffer_slice(&chat->answer));
+    json_append_string(out, chat_text(chat));
     buffer_append_char(out, ',');
     chat_write_members(chat, out);
     buffer_append_text(out, "}\n");

@@ -2,30 +2,32 @@
  */
 #include "gateway/chat_stream.h"
 
-#include "gateway/lane_io.h"
 #include "gateway/sse.h"
 
-void chat_stream_piece(struct chat *chat)
-{
-    uint32_t end = (uint32_t)chat->answer.len;
-    buffer_append(&chat->pieces, &end, sizeof(end));
-}
-
-/* The front piece that the client has not had, or what is left of it. */
+/* What came alone is an event of its own, however much came at once. Who joined late has what came
+ * before in as few as it takes. */
 static struct slice next_piece(const struct chat *chat)
 {
-    const uint32_t *ends = (const uint32_t *)(const void *)chat->pieces.data;
-    size_t count = chat->pieces.len / sizeof(*ends);
-    size_t end = chat->pieces_written < count ? ends[chat->pieces_written] : chat->answer.len;
-    return (struct slice){chat->answer.data + chat->written, end - chat->written};
+    const struct follower *follower = &chat->follower;
+    const struct buffer *pieces = &follower->generation->pieces;
+    const uint32_t *ends = (const uint32_t *)(const void *)pieces->data;
+    struct slice text = chat_text(chat);
+    bool known = follower->pieces_written < pieces->len / sizeof(*ends);
+    size_t end = known ? ends[follower->pieces_written] : text.len;
+    return (struct slice){text.ptr + follower->written, end - follower->written};
 }
 
-static void piece_taken(struct chat *chat)
+/* Where nobody else reads them, pieces that are written are forgotten. */
+static void piece_taken(struct follower *follower)
 {
-    chat->pieces_written++;
-    if (chat->pieces_written * sizeof(uint32_t) < chat->pieces.len) return;
-    chat->pieces.len = 0;
-    chat->pieces_written = 0;
+    struct generation *generation = follower->generation;
+    size_t count = generation->pieces.len / sizeof(uint32_t);
+    if (follower->pieces_written < count) follower->pieces_written++;
+    if (follower->pieces_written < count || generation->wanted != 1 ||
+        generation->state != GENERATION_MAKING)
+        return;
+    generation->pieces.len = 0;
+    follower->pieces_written = 0;
 }
 
 /* One event from the front of the answer; 0 when it does not fit or there is no text. */
@@ -34,8 +36,8 @@ static size_t write_event(struct chat *chat, char *out, size_t max)
     struct slice piece = next_piece(chat), rest = piece;
     size_t event = piece.len ? chat->shape->text(chat, &rest, out, max) : 0;
     if (!event) return 0;
-    chat->written += piece.len - rest.len;
-    if (!rest.len) piece_taken(chat);
+    chat->follower.written += piece.len - rest.len;
+    if (!rest.len) piece_taken(&chat->follower);
     return event;
 }
 
@@ -73,22 +75,27 @@ static size_t write_in_parts(struct chat *chat, char *out, size_t max)
     return write_staged(chat, out, max);
 }
 
+static bool has_text(const struct chat *chat)
+{
+    return chat->follower.written < chat_text(chat).len;
+}
+
 static ssize_t chat_read(void *context, char *out, size_t max)
 {
     struct chat *chat = context;
-    size_t before = chat->written;
+    size_t before = chat->follower.written;
     size_t used = write_staged(chat, out, max);
     if (!chat->staged.len) used += write_events(chat, out + used, max - used);
-    if (!used && chat->written < chat->answer.len) used = write_in_parts(chat, out, max);
-    if (chat->written > before) job_taken(chat->gateway->lanes, chat->job, chat->written);
-    if (chat->staged.len || chat->written < chat->answer.len || !chat->finished)
-        return (ssize_t)used;
+    if (!used && has_text(chat)) used = write_in_parts(chat, out, max);
+    if (chat->follower.written > before) generation_taken(&chat->follower, chat->follower.written);
+    if (chat->staged.len || has_text(chat) || !chat->finished) return (ssize_t)used;
     used += write_some(&chat->tail, &chat->tail_written, out + used, max - used);
     return used ? (ssize_t)used : HTTP_STREAM_END;
 }
 
 void chat_stream_open(struct chat *chat)
 {
+    chat->opened = true;
     if (chat->shape->open) chat->shape->open(chat, &chat->staged);
     http_stream(chat->http, chat_read, chat);
 }

@@ -7,8 +7,5 @@
 
 /* Answers the exchange with the stream, which begins with what the shape says before any text. */
 void chat_stream_open(struct chat *chat);
-/* The answer has a new end: what came since the last is an event of its own, however much came at
- * once. */
-void chat_stream_piece(struct chat *chat);
 
 #endif

@@ -22,6 +22,8 @@ struct gateway {
     struct directory *directory;
     struct claims *claims;
     struct recorder *recorder;
+    struct cache *cache;
+    struct generations *generations;
     struct ingest_pump *pump;
     struct http_server *http;
     struct chats chats; /* questions that are not over */

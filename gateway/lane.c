@@ -545,6 +545,9 @@ err_t lane_step(struct lanes *lanes, const struct lane_event *event, uint64_t no
     case EVENT_TAKEN:
         if (job) on_taken(lanes, job, event->bytes);
         break;
+    case EVENT_EXTEND:
+        if (job) job->deadline_us = MAX(job->deadline_us, now_us + event->timeout_ms * 1000);
+        break;
     case EVENT_MESSAGE: on_message(lanes, event, now_us); break;
     case EVENT_TOKEN: on_token(lanes, event, now_us); break;
     case EVENT_GARBAGE: on_garbage(lanes, event, now_us); break;

@@ -86,6 +86,7 @@ enum lane_event_type {
     EVENT_SUBMIT,  /* job, spec; the answer is lane_step's return value */
     EVENT_CANCEL,  /* job */
     EVENT_TAKEN,   /* job, bytes */
+    EVENT_EXTEND,  /* job, timeout_ms: its deadline is not before then */
     EVENT_MESSAGE, /* pool, session, message, body (NEXT; reference taken), result (ANSWER) */
     EVENT_TOKEN,   /* message (TOK) */
     EVENT_GARBAGE, /* pool, session: it sent what cannot be decoded */
@@ -101,6 +102,7 @@ struct lane_event {
     uint64_t session; /* the caller's number of a connection, never 0, never used twice */
     uint64_t job;
     uint64_t bytes;
+    uint64_t timeout_ms;
     const struct lane_job_spec *spec;
     const struct message *message;
     struct body *body;

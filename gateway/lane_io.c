@@ -587,6 +587,12 @@ void job_taken(struct lane_io *io, uint64_t job, uint64_t bytes)
     (void)!step_inside(io, &event);
 }
 
+void job_extend(struct lane_io *io, uint64_t job, uint64_t timeout_ms)
+{
+    struct lane_event event = {.type = EVENT_EXTEND, .job = job, .timeout_ms = timeout_ms};
+    (void)!lane_step(io->lanes, &event, now_us());
+}
+
 void lane_io_drain(struct lane_io *io)
 {
     struct lane_event event = {.type = EVENT_DRAIN};

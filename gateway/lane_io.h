@@ -72,6 +72,11 @@ void job_cancel(struct lane_io *io, uint64_t job);
 /* The client has taken `bytes` of the answer in all: opens the generator's window. */
 void job_taken(struct lane_io *io, uint64_t job, uint64_t bytes);
 
+/* Somebody else waits for it too: its deadline is not before `timeout_ms` from now. A worker that
+ * has the job already was told the one before; it judges by it only whether a provider is asked
+ * again. */
+void job_extend(struct lane_io *io, uint64_t job, uint64_t timeout_ms);
+
 /* Told of content that changed (VERSION and what NEXT's meta says), and of work that waits in the
  * store (PENDING). Set once, before lane_io_open. */
 struct lane_listener {

@@ -11,6 +11,7 @@
 #include "gateway/directory.h"
 #include "gateway/flags.h"
 #include "gateway/gateway.h"
+#include "gateway/generation.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
 #include "gateway/recorder.h"
@@ -119,6 +120,8 @@ static err_t parts_setup(void)
     gateway.directory = directory_new(&settings, gateway.lanes);
     gateway.claims = claims_new(gateway.base, &settings, gateway.lanes);
     gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes, gateway.claims);
+    gateway.cache = cache_new(&settings, gateway.redis);
+    gateway.generations = generations_new(gateway.lanes, gateway.cache, gateway.flags);
     gateway.pump = ingest_pump_new(gateway.base, gateway.lanes);
     gateway.http = http_server_new(gateway.base, &settings, &gateway_app, &gateway);
     lane_io_listen(gateway.lanes, &listener, NULL);
@@ -131,8 +134,10 @@ static void parts_destroy(void)
 {
     http_server_destroy(&gateway.http);
     redis_link_destroy(&gateway.redis);
-    flags_destroy(&gateway.flags);
     lane_io_destroy(&gateway.lanes);
+    flags_destroy(&gateway.flags);
+    generations_destroy(&gateway.generations);
+    cache_destroy(&gateway.cache);
     ingest_pump_destroy(&gateway.pump);
     recorder_destroy(&gateway.recorder);
     claims_destroy(&gateway.claims);

@@ -57,19 +57,19 @@ static void append_chunk_head(const struct chat *chat, struct buffer *out)
 static void append_usage(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "\"usage\":");
-    record_to_json(usage_type(), &chat->usage, out);
+    record_to_json(usage_type(), &chat_meta(chat)->usage, out);
 }
 
 static void append_citations(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "\"citations\":");
-    buffer_append_slice(out, buffer_slice(&chat->citations));
+    chat_write_citations(chat, out);
 }
 
 static void append_finish_reason(const struct chat *chat, struct buffer *out)
 {
     buffer_append_text(out, "\"finish_reason\":");
-    json_append_string(out, slice_of(chat->finish_reason));
+    json_append_string(out, chat_meta(chat)->finish_reason);
 }
 
 static void whole_done(const struct chat *chat, struct buffer *out)
@@ -77,7 +77,7 @@ static void whole_done(const struct chat *chat, struct buffer *out)
     append_head(chat, "chat.completion", out);
     buffer_append_text(out, "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
                             "\"content\":");
-    json_append_string(out, buffer_slice(&chat->answer));
+    json_append_string(out, chat_text(chat));
     buffer_append_text(out, ",\"refusal\":null,");
     append_citations(chat, out);
     buffer_append_text(out, "},\"logprobs\":null,");
@@ -103,7 +103,7 @@ static void stream_retrieved(struct chat *chat, const struct body *body, struct 
 {
     struct arena arena = {0};
     struct context context;
-    if (!chat->openai.sources || chat->answer.len) return;
+    if (!chat->openai.sources || chat->follower.written) return;
     if (record_decode(context_type(), body_frame(body, FRAME_CONTEXT), &arena, &context) == OK &&
         context.passages.count) {
         append_chunk_head(chat, out);

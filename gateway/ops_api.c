@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/json_text.h"
 #include "common/metrics.h"
+#include "gateway/cache.h"
 #include "gateway/embedders.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
@@ -189,6 +190,8 @@ static void set_process_metrics(const struct gateway *gateway)
     metric_set(METRIC_CPU_SECONDS, cpu_seconds(), NULL, NULL);
     metric_set(METRIC_HTTP_CONNECTIONS, (double)http_server_connections(gateway->http), NULL, NULL);
     metric_set(METRIC_HTTP_IN_FLIGHT, (double)http_server_requests(gateway->http), NULL, NULL);
+    metric_set(METRIC_CACHE_BYTES, (double)cache_bytes(gateway->cache), NULL, NULL);
+    metric_set(METRIC_CACHE_ENTRIES, (double)cache_entries(gateway->cache), NULL, NULL);
     metric_set(METRIC_RECORDS_WAITING, (double)recorder_waiting(gateway->recorder), NULL, NULL);
 }
 

@@ -144,7 +144,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *context)
 }
 
 static struct record *record_new(struct recorder *recorder, const struct turn *turn,
-                                 const char *trace)
+                                 const struct body *frames, const char *trace)
 {
     struct record *record = xcalloc(1, sizeof(*record));
     record->recorder = recorder;
@@ -154,6 +154,8 @@ static struct record *record_new(struct recorder *recorder, const struct turn *t
     record->backoff_ms = BACKOFF_MS_FIRST;
     record->body = body_new();
     body_encode(record->body, FRAME_REQUEST, turn_type(), turn);
+    if (frames) body_set(record->body, FRAME_EMBEDDING, body_frame(frames, FRAME_EMBEDDING));
+    if (frames) body_set(record->body, FRAME_CONTEXT, body_frame(frames, FRAME_CONTEXT));
     id_ordered(record->op);
     memcpy(record->trace, trace, MIN(strlen(trace), sizeof(record->trace) - 1));
     evtimer_assign(&record->retry, recorder->base, on_retry, record);
@@ -163,14 +165,14 @@ static struct record *record_new(struct recorder *recorder, const struct turn *t
     return record;
 }
 
-bool recorder_put(struct recorder *recorder, const struct turn *turn, const char *trace,
-                  recorder_cb *on_recorded, void *context)
+bool recorder_put(struct recorder *recorder, const struct turn *turn, const struct body *frames,
+                  const char *trace, recorder_cb *on_recorded, void *context)
 {
     if (recorder->count >= recorder->settings->record_queue_max) {
         metric_add(METRIC_RECORDS, 1, "dropped", NULL);
         return false;
     }
-    struct record *record = record_new(recorder, turn, trace);
+    struct record *record = record_new(recorder, turn, frames, trace);
     struct timeval patience = interval_ms(recorder->settings->record_timeout_ms);
     struct timeval backoff = interval_ms(record->backoff_ms);
     record->on_recorded = on_recorded;

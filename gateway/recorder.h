@@ -29,10 +29,12 @@ void recorder_destroy(struct recorder **recorder);
  * Not called from inside recorder_put. */
 typedef void recorder_cb(void *context, const struct recorded *recorded);
 
-/* Takes a turn (copied) and its claim. `on_recorded` may be NULL, else it is called exactly once if
- * true is returned. False when too many turns wait: it is dropped, the claim stays the caller's. */
-bool recorder_put(struct recorder *recorder, const struct turn *turn, const char *trace,
-                  recorder_cb *on_recorded, void *context) MUST_USE;
+/* Takes a turn (copied) and its claim. Of `frames` (NULL for a turn that is not `semantic`) the
+ * embedding and the context go with it. `on_recorded` may be NULL, else it is called exactly once
+ * if true is returned. False when too many turns wait: it is dropped, the claim stays the caller's.
+ */
+bool recorder_put(struct recorder *recorder, const struct turn *turn, const struct body *frames,
+                  const char *trace, recorder_cb *on_recorded, void *context) MUST_USE;
 /* Turns not yet committed. */
 size_t recorder_waiting(const struct recorder *recorder);
 

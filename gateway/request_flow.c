@@ -4,6 +4,8 @@
  *              ~         ~         ~ │                 ~        ~       ▲
  *                                    └ an Idempotency-Key's answer ─────┘
  *
+ * `answer` follows a generation (generation.h): kept, shared with others, or its own.
+ *
  * A step does its work and returns; where it had to ask (~) it leaves `waiting` set, and the
  * callback takes the dispatcher up again. An error ends the steps wherever they are: before the job
  * is admitted it is plain HTTP, after it the stream's last event and a turn that is recorded too.
@@ -16,12 +18,10 @@
 
 #include "common/clock.h"
 #include "gateway/chat_claim.h"
+#include "gateway/chat_generation.h"
 #include "gateway/chat_shapes.h"
-#include "gateway/chat_stream.h"
-#include "gateway/embedders.h"
 #include "gateway/flags.h"
 #include "gateway/openai_chat.h"
-#include "proto/codec.h"
 
 /* --- read, agent, portfolio --- */
 
@@ -75,11 +75,6 @@ uint64_t chat_time_left_ms(const struct chat *chat)
 
 /* --- classify --- */
 
-static bool retrieves(const struct chat *chat)
-{
-    return chat->portfolio_id && chat->top_k;
-}
-
 /* The question's level says how much context it gets; a trivial one gets none. */
 static void size_by_level(struct chat *chat)
 {
@@ -111,117 +106,6 @@ static void step_classify(struct chat *chat)
     if (!chat->portfolio_id) chat->top_k = 0;
 }
 
-/* --- answer --- */
-
-static void on_text(void *context, size_t at, struct slice text)
-{
-    struct chat *chat = context;
-    chat->answer.len = at;
-    if (!chat->timings.first_token) chat->timings.first_token = clock_us() - chat->started_us;
-    buffer_append_slice(&chat->answer, text);
-    if (!chat->http) return;
-    if (chat->shape->stream) {
-        chat_stream_piece(chat);
-        http_stream_wake(chat->http);
-    } else {
-        job_taken(chat->gateway->lanes, chat->job, chat->answer.len);
-    }
-}
-
-static void on_stage(void *context, enum pool pool, const struct meta *meta,
-                     const struct body *body)
-{
-    struct chat *chat = context;
-    (void)meta;
-    if (pool != POOL_RETRIEVE || !chat->http || !chat->shape->retrieved) return;
-    chat->shape->retrieved(chat, body, &chat->staged);
-    http_stream_wake(chat->http);
-}
-
-static void on_end(void *context, const struct job_end *end)
-{
-    struct chat *chat = context;
-    chat->retryable = end->retryable;
-    chat->end = end;
-    chat_take_end(chat, end);
-    if (!chat->error) chat->error = end->error;
-    if (chat->error && chat->call.store) chat_record(chat, end, NULL);
-    chat_resume(chat, OK);
-}
-
-static const struct job_handler answer_handler = {
-    .on_text = on_text, .on_stage = on_stage, .on_end = on_end};
-
-static void encode_question(struct chat *chat)
-{
-    struct chat_request request = {
-        .tenant = TENANT,
-        .message = chat->call.message,
-        .language = slice_of(language_code(chat->language)),
-        .complexity = slice_of(complexity_profile(chat->level)->name),
-        .top_k = chat->top_k,
-        .max_tokens = chat->max_tokens,
-        .portfolio_id = chat->portfolio_id,
-        .conversation_id = chat->call.conversation_id,
-        .agent = *config_agent(chat->agent),
-    };
-    if (chat->portfolio) request.embedder = config_portfolio(chat->portfolio)->embedder;
-    body_encode(chat->body, FRAME_REQUEST, chat_request_type(), &request);
-}
-
-static struct version_of version_of(const struct chat *chat, const char *name, enum kind kind,
-                                    uint64_t id)
-{
-    return (struct version_of){.kind = slice_of(name),
-                               .id = id,
-                               .version = directory_version(chat->gateway->directory, kind, id)};
-}
-
-/* Memory that only the steps before needed; a stream may stay for long. */
-static void chat_slim(struct chat *chat)
-{
-    config_unref(&chat->agent);
-    config_unref(&chat->portfolio);
-    if (chat->http && chat->shape->stream) http_release(chat->http);
-}
-
-static const char *itinerary(const struct chat *chat)
-{
-    if (!retrieves(chat)) return "G";
-    return embedder_itinerary(chat->gateway->lanes, KIND_CHAT,
-                              config_portfolio(chat->portfolio)->embedder);
-}
-
-static void step_answer(struct chat *chat)
-{
-    encode_question(chat);
-    struct job_spec spec = {
-        .kind = KIND_CHAT,
-        .stages = itinerary(chat),
-        .body = chat->body,
-        .timeout_ms = chat_time_left_ms(chat),
-        .affinity = retrieves(chat) ? chat->portfolio_id : 0,
-        .trace = chat->request_id,
-        .tentative = !chat->shape->stream,
-        .versions = {version_of(chat, "agent", KIND_AGENT_GET, chat->agent_id)},
-    };
-    if (retrieves(chat))
-        spec.versions[1] = version_of(chat, "portfolio", KIND_PORTFOLIO_GET, chat->portfolio_id);
-    chat->body = NULL;
-    chat->error = job_submit(chat->gateway->lanes, &spec, &answer_handler, chat, &chat->job);
-    if (chat->error) return;
-    chat->waiting = true;
-    if (chat->shape->stream) chat_stream_open(chat);
-    chat_slim(chat);
-}
-
-/* An answer that is there already is streamed like one that is being made. */
-static void step_replay(struct chat *chat)
-{
-    if (chat->shape->stream) chat_stream_open(chat);
-    chat_slim(chat);
-}
-
 /* --- record --- */
 
 static void on_recorded(void *context, const struct recorded *recorded)
@@ -238,7 +122,7 @@ static void on_recorded(void *context, const struct recorded *recorded)
 
 static void step_record(struct chat *chat)
 {
-    if (chat->call.store) chat->waiting = chat_record(chat, chat->end, on_recorded);
+    if (chat->call.store) chat->waiting = chat_record(chat, on_recorded);
 }
 
 /* --- finish --- */
@@ -264,7 +148,7 @@ static void chat_fail(struct chat *chat)
     chat->timings.total = clock_us() - chat->started_us;
     chat->finished = true;
     if (!chat->http) return;
-    if (!chat->job || !chat->shape->stream) {
+    if (!chat->opened) {
         http_reply_error(chat->http, chat->error, message);
         return;
     }
@@ -287,9 +171,8 @@ static const struct flow_step {
     {"portfolio", step_portfolio, ANY},
     {"claim", chat_claim, ANY},
     {"classify", step_classify, UNKNOWN},
-    /* answer_cache belongs here: an answer known already is not asked for */
-    {"answer", step_answer, UNKNOWN},
-    {"replay", step_replay, KNOWN},
+    {"answer", chat_answer, UNKNOWN},
+    {"replay", chat_replay_known, KNOWN},
     {"record", step_record, UNKNOWN},
     {"finish", step_finish, ANY},
 };
@@ -298,16 +181,13 @@ static void chat_free(struct chat *chat)
 {
     LIST_REMOVE(chat, link);
     chat_close(chat);
+    follower_release(&chat->follower);
     config_unref(&chat->agent);
     config_unref(&chat->portfolio);
     body_unref(&chat->body);
-    buffer_free(&chat->answer);
-    buffer_free(&chat->pieces);
     buffer_free(&chat->staged);
     buffer_free(&chat->tail);
     buffer_free(&chat->openai.head);
-    buffer_free(&chat->citations);
-    buffer_free(&chat->semantic);
     buffer_free(&chat->known_timings);
     free(chat->question);
     free(chat);
@@ -344,8 +224,8 @@ static void on_http_end(void *context, enum http_end end)
         chat->error = end == HTTP_STALLED ? ERR_CLIENT_TOO_SLOW : ERR_CANCELLED;
     if (!chat->waiting)
         chat_run(chat);
-    else if (chat->job)
-        job_cancel(chat->gateway->lanes, chat->job);
+    else
+        chat_leave(chat);
 }
 
 static void chat_start(struct gateway *gateway, struct http_request *request,
@@ -390,12 +270,15 @@ static void give_up(struct chat *chat)
     if (!chat->error) chat->error = ERR_DRAINING;
     chat->retryable = error_retryable(chat->error);
     chat_fail(chat);
-    if (chat->job) job_cancel(chat->gateway->lanes, chat->job);
+    chat_leave(chat);
 }
 
 /* The clients are told now; the jobs' ends and the turns that are recorded come as they may. */
 void chats_give_up(struct gateway *gateway)
 {
-    for (struct chat *chat = LIST_FIRST(&gateway->chats); chat; chat = LIST_NEXT(chat, link))
+    struct chat *chat = LIST_FIRST(&gateway->chats), *next;
+    for (; chat; chat = next) {
+        next = LIST_NEXT(chat, link);
         if (chat->waiting && !chat->finished) give_up(chat);
+    }
 }

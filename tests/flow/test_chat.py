@@ -80,7 +80,7 @@ class Chat(unittest.TestCase):
         self.system.ask("Hello")
         before = {pool: self.system.lane(pool)["submitted"] for pool in ("embed", "generate")}
         searches = self.system.metric("millrace_lane_jobs_submitted_total", pool="embed")
-        text, done = self.system.ask("Hello")
+        text, done = self.system.ask("Hi there")
         after = {pool: self.system.lane(pool)["submitted"] for pool in ("embed", "generate")}
         self.assertTrue(text)
         self.assertEqual((done["type"], done["complexity"], done["top_k"]), ("done", "trivial", 0))

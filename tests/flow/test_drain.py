@@ -19,7 +19,7 @@ def slow_script(seed, **words):
 class GeneratorDrains(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.system = cls.enterClassContext(System(counts=(1, 1, 0)))
+        cls.system = cls.enterClassContext(System(counts=(1, 1, 0))).without_cache()
 
     def setUp(self):
         self.first = self.enterContext(Worker(self.system, SCRIPTED))

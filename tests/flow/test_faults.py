@@ -23,7 +23,7 @@ class FaultsCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.system = cls.enterClassContext(System(counts=(1, 1, 0)))
+        cls.system = cls.enterClassContext(System(counts=(1, 1, 0))).without_cache()
         cls.log = cls.system.data / "scripted.log"
         cls.generators = [cls.enterClassContext(Worker(cls.system, SCRIPTED, SCRIPTED_LOG=str(cls.log)))
                           for _ in range(2)]
@@ -243,7 +243,7 @@ class Limits(unittest.TestCase):
     def test_a_full_lane_refuses_at_once_and_what_waits_is_answered(self):
         with System(counts=(1, 1, 0), environment={"LANE_JOBS_MAX": "2"}) as system, \
                 Worker(system, SCRIPTED, SLOTS="1"):
-            system.ask(slow_script(gap_ms=0))
+            system.without_cache().ask(slow_script(gap_ms=0))
             asked = [Asking(system, slow_script())]
             wait_for(lambda: system.lane("generate")["in_flight"] == 1, "a busy generator")
             asked += [Asking(system, slow_script()) for _ in range(2)]

@@ -292,6 +292,11 @@ class System:
         pools = self.good("GET", "/api/ops/pools")["pools"]
         return next(p for p in pools if p["pool"] == pool)
 
+    def without_cache(self):
+        """From now on the same question is answered anew, however often it is asked."""
+        self.good("PUT", "/api/flags", {"cache": False})
+        return self
+
     # --- content ---
 
     def portfolio(self, name, documents=()):

@@ -18,7 +18,7 @@ struct fake_job {
     struct body *body;
     const struct job_handler *handler;
     void *context;
-    uint64_t taken;
+    uint64_t taken, extended_ms;
     size_t told; /* bytes of the answer */
     bool cancelled, ended, record, tentative;
 };
@@ -64,6 +64,12 @@ void job_taken(struct lane_io *io, uint64_t job, uint64_t bytes)
 {
     (void)io;
     if (job && job <= fake_job_count) fake_jobs[job - 1].taken = bytes;
+}
+
+void job_extend(struct lane_io *io, uint64_t job, uint64_t timeout_ms)
+{
+    (void)io;
+    if (job && job <= fake_job_count) fake_jobs[job - 1].extended_ms = timeout_ms;
 }
 
 struct lane_io *lane_io_new(struct event_base *base, const struct settings *settings)

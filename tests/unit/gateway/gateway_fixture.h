@@ -18,6 +18,7 @@
 #include "gateway/directory.h"
 #include "gateway/flags.h"
 #include "gateway/gateway.h"
+#include "gateway/generation.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/recorder.h"
 #include "gateway/redis_link.h"
@@ -56,6 +57,8 @@ static int fixture_open(void **state)
     gateway->directory = directory_new(&fixture->settings, NULL);
     gateway->claims = claims_new(gateway->base, &fixture->settings, NULL);
     gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL, gateway->claims);
+    gateway->cache = cache_new(&fixture->settings, gateway->redis);
+    gateway->generations = generations_new(NULL, gateway->cache, gateway->flags);
     gateway->pump = ingest_pump_new(gateway->base, NULL);
     gateway->http = http_server_new(gateway->base, &fixture->settings, &gateway_app, gateway);
     assert_int_equal(http_server_open(gateway->http), OK);
@@ -69,6 +72,8 @@ static int fixture_close(void **state)
     struct gateway *gateway = &fixture->gateway;
     http_server_destroy(&gateway->http);
     fake_forget_all();
+    generations_destroy(&gateway->generations);
+    cache_destroy(&gateway->cache);
     ingest_pump_destroy(&gateway->pump);
     recorder_destroy(&gateway->recorder);
     claims_destroy(&gateway->claims);
@@ -176,7 +181,7 @@ static int client_status(const struct client *client)
 }
 
 /* What was received, with a NUL behind it. */
-static const char *client_text(struct client *client)
+static inline const char *client_text(struct client *client)
 {
     buffer_append_char(&client->in, '\0');
     client->in.len--;

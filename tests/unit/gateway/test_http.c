@@ -511,7 +511,9 @@ static void open_streams_end_when_the_server_is_destroyed(void **state)
     struct fixture *fixture = *state;
     struct client clients[100];
     for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-        clients[i] = ask(fixture, STREAM, "{\"message\":\"Hello\"}");
+        char question[64];
+        snprintf(question, sizeof(question), "{\"message\":\"What is number %zu?\"}", i);
+        clients[i] = ask(fixture, STREAM, question);
         if (i == 0) answer_configs(fixture);
     }
     TURN_UNTIL(fixture, fake_count_of(KIND_CHAT) == ARRAY_LEN(clients));
@@ -525,14 +527,14 @@ static void askers_of_one_agent_share_one_job_and_the_last_known_serves(void **s
 {
     struct fixture *fixture = *state;
     struct client one = ask(fixture, CHAT, "{\"message\":\"Hello\",\"store\":false}");
-    struct client two = ask(fixture, CHAT, "{\"message\":\"Hello\",\"store\":false}");
+    struct client two = ask(fixture, CHAT, "{\"message\":\"Hi\",\"store\":false}");
     for (size_t i = 0; i < 50; i++) turn(fixture);
     assert_int_equal(fake_count_of(KIND_AGENT_GET), 1);
     answer_configs(fixture);
     assert_int_equal(fake_count_of(KIND_CHAT), 2);
     directory_changed(fixture->gateway.directory,
                       &(struct version_of){.kind = SLICE("agent"), .id = 1, .version = 5});
-    struct client three = ask(fixture, CHAT, "{\"message\":\"Hello\",\"store\":false}");
+    struct client three = ask(fixture, CHAT, "{\"message\":\"Thanks\",\"store\":false}");
     TURN_UNTIL(fixture, fake_count_of(KIND_AGENT_GET) == 2);
     fake_fail(fake_job_of(KIND_AGENT_GET), ERR_STORE_UNAVAILABLE);
     assert_int_equal(fake_count_of(KIND_CHAT), 3);
@@ -714,7 +716,7 @@ static void a_question_that_is_not_answered_in_time_is_told_so_not_cut_off(void 
 {
     struct fixture *fixture = *state;
     struct client stream = ask(fixture, STREAM, "{\"message\":\"Hello\"}");
-    struct client whole = ask(fixture, CHAT, "{\"message\":\"Hello\"}");
+    struct client whole = ask(fixture, CHAT, "{\"message\":\"Hi\"}");
     answer_configs(fixture);
     TURN_UNTIL(fixture, fake_count_of(KIND_CHAT) == 2 && client_has(&stream, "\r\n\r\n"));
     chats_give_up(&fixture->gateway);
