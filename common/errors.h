@@ -45,6 +45,7 @@
     X(CLIENT_TOO_SLOW,       "client_too_slow",       499, LIMIT,     "the client took too long to read its stream") \
     X(LANE_FULL,             "lane_full",             503, LIMIT,     "too many requests are waiting") \
     X(LANE_TIMEOUT,          "lane_timeout",          503, LIMIT,     "the request waited too long for a worker") \
+    X(RATE_LIMITED,          "rate_limited",          429, LIMIT,     "too many requests; Retry-After says when to come again") \
     X(STREAMING_DISABLED,    "streaming_disabled",    503, LIMIT,     "streaming is switched off; ask for whole answers") \
     X(DRAINING,              "draining",              503, TRANSIENT, "the server is shutting down") \
     X(NO_WORKER,             "no_worker",             503, TRANSIENT, "no worker of a needed pool is connected") \

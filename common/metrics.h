@@ -19,6 +19,8 @@
     M(CPU_SECONDS,           "cpu_seconds_total",              COUNTER,   "",             "processor time of this process") \
     M(HTTP_REQUESTS,         "http_requests_total",            COUNTER,   "route,status", "answers by route and HTTP status; 0: none was sent") \
     M(HTTP_SECONDS,          "http_request_duration_seconds",  HISTOGRAM, "route",        "from a request's headers to its last byte") \
+    M(AUTH_REFUSALS,         "auth_refusals_total",            COUNTER,   "code",         "requests refused for their access token") \
+    M(RATE_LIMITED,          "rate_limited_total",             COUNTER,   "by",           "requests that came too often, by who knew: redis, or local while it is away") \
     M(HTTP_CONNECTIONS,      "http_connections",               GAUGE,     "",             "open client connections") \
     M(HTTP_IN_FLIGHT,        "http_requests_in_flight",        GAUGE,     "",             "requests without a whole answer") \
     M(CHATS,                 "chats_total",                    COUNTER,   "status,level", "questions by outcome (ok, or the error's code) and complexity") \

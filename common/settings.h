@@ -63,6 +63,8 @@ enum settings_of {
     T(http_address,          HTTP_ADDRESS,          OF_GATEWAY,   "127.0.0.1", NULL, "address that clients connect to") \
     U(http_port,             HTTP_PORT,             OF_GATEWAY,   8000, 1, 65535, "port that clients connect to") \
     U(job_attempts_max,      JOB_ATTEMPTS_MAX,      OF_GATEWAY,   3, 1, 100, "times a worker may hand a job back") \
+    U(jwt_clock_skew_s,      JWT_CLOCK_SKEW_S,      OF_GATEWAY,   30, 0, 3600, "by how much the clock of who writes access tokens may differ") \
+    T(jwt_secret,            JWT_SECRET,            OF_GATEWAY | OF_CLI, "", NULL, "signs access tokens (HS256): at least 32 bytes") \
     T(lanes_address,         LANES_ADDRESS,         OF_GATEWAY,   "127.0.0.1", NULL, "address that workers connect to") \
     U(lanes_port,            LANES_PORT,            OF_GATEWAY,   8001, 1, 65532, "first of the four ports that workers connect to") \
     U(lane_age_max_ms,       LANE_AGE_MAX_MS,       OF_GATEWAY,   10000, 1, 3600000, "a lane whose oldest job waits longer admits no more") \
@@ -82,6 +84,8 @@ enum settings_of {
     T(provider_link_local,   PROVIDER_LINK_LOCAL,   OF_GENERATOR | OF_EMBEDDER, "refuse", "refuse|allow", "whether providers may have link-local and cloud metadata addresses") \
     U(provider_retries_max,  PROVIDER_RETRIES_MAX,  OF_GENERATOR | OF_EMBEDDER, 2, 0, 10, "times a provider is asked again after a 429, a 5xx or a lost connection, before the first token") \
     U(provider_token_timeout_ms, PROVIDER_TOKEN_TIMEOUT_MS, OF_GENERATOR, 15000, 10, 600000, "longest wait between two tokens") \
+    U(rate_limit_burst,      RATE_LIMIT_BURST,      OF_GATEWAY,   20, 1, 1000000, "requests that may come at once, of those") \
+    U(rate_limit_per_minute, RATE_LIMIT_PER_MINUTE, OF_GATEWAY,   0, 0, 1000000, "questions, searches and calls of /v1 by one subject of a tenant; 0: no limit") \
     U(record_keep_ms,        RECORD_KEEP_MS,        OF_GATEWAY,   30000, 0, 3600000, "how long a turn that could not be recorded is tried again") \
     U(record_queue_max,      RECORD_QUEUE_MAX,      OF_GATEWAY,   10000, 1, 1000000, "turns waiting to be recorded") \
     U(record_timeout_ms,     RECORD_TIMEOUT_MS,     OF_GATEWAY,   5000, 1, 600000, "an answer whose turn is not committed by then says so") \

@@ -1,10 +1,13 @@
-/* Between the HTTP server and the routes: finds the route, says what is refused, counts, and writes
- * the closing line of every request whose handler does not write its own. */
+/* Between the HTTP server and the routes: finds the route, asks who calls and how often, says what
+ * is refused, counts, and writes the closing line of every request whose handler does not write its
+ * own. */
 #include "common/clock.h"
 #include "common/json_text.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "gateway/auth.h"
 #include "gateway/openai_text.h"
+#include "gateway/rate_gate.h"
 #include "gateway/routes.h"
 
 #include <stdio.h>
@@ -13,6 +16,23 @@
 static uint64_t body_limit(const struct settings *settings, const struct route *route)
 {
     return settings->body_bytes_max + (route->documents ? 2 * settings->document_bytes_max : 0);
+}
+
+/* Before the body is read: nobody's bytes are kept for somebody who may not send them. */
+static err_t let_in(struct gateway *gateway, struct http_request *request)
+{
+    struct http_target *target = http_target(request);
+    struct arena *arena = http_arena(request);
+    enum scope needed = target->route->scope;
+    struct caller *caller = arena_alloc(arena, sizeof(*caller));
+    if (needed == SCOPE_NONE) return OK;
+    err_t error = auth_check(gateway->auth, http_header(request, "Authorization"), needed,
+                             clock_wall_ms(), arena, caller);
+    if (error)
+        http_add_header(request, "WWW-Authenticate", auth_challenge(error, needed, arena));
+    else
+        target->caller = caller;
+    return error;
 }
 
 static err_t app_admit(void *context, struct http_request *request, uint64_t *body_bytes_max)
@@ -24,7 +44,14 @@ static err_t app_admit(void *context, struct http_request *request, uint64_t *bo
     if (error == ERR_METHOD_NOT_ALLOWED) http_add_header(request, "Allow", allow);
     if (error) return error;
     *body_bytes_max = body_limit(gateway->settings, target->route);
-    return OK;
+    return let_in(gateway, request);
+}
+
+static void hand_over(struct gateway *gateway, struct http_request *request)
+{
+    struct http_target *target = http_target(request);
+    target->handed_over = true;
+    target->route->handle(gateway, request);
 }
 
 /* An open connection may still ask while the gateway finishes what it has. */
@@ -34,13 +61,16 @@ static void app_handle(void *context, struct http_request *request)
     const struct route *route = http_target(request)->route;
     if (gateway->draining && route->kind != KIND_COUNT)
         http_reply_error(request, ERR_DRAINING, NULL);
+    else if (route->limited)
+        rate_gate(gateway, request, hand_over);
     else
-        route->handle(gateway, request);
+        hand_over(gateway, request);
 }
 
 static void app_over(void *context, struct http_request *request)
 {
-    const struct route *route = http_target(request)->route;
+    const struct http_target *target = http_target(request);
+    const struct route *route = target->route;
     const char *name = route ? route->name : "none";
     uint64_t us = clock_us() - http_started_us(request);
     char status[16];
@@ -48,7 +78,7 @@ static void app_over(void *context, struct http_request *request)
     snprintf(status, sizeof(status), "%d", http_status(request));
     metric_add(METRIC_HTTP_REQUESTS, 1, name, status);
     metric_observe(METRIC_HTTP_SECONDS, (double)us / 1e6, name);
-    if (route && route->kind == KIND_CHAT && http_handled(request)) return;
+    if (route && route->kind == KIND_CHAT && target->handed_over) return;
     log_write(route && route->kind == KIND_COUNT ? LOG_DEBUG : LOG_INFO,
               "request=%s route=%s status=%s total=%.1fms", http_request_id(request), name,
               error_code(http_error(request)), (double)us / 1e3);

@@ -16,7 +16,9 @@ LIST_HEAD(chats, chat);
 struct gateway {
     const struct settings *settings;
     struct event_base *base;
+    struct auth *auth;
     struct redis_link *redis;
+    struct rate_limit *rate_limit;
     struct flags_store *flags;
     struct lane_io *lanes;
     struct directory *directory;

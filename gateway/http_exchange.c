@@ -366,11 +366,6 @@ uint64_t http_started_us(const struct http_request *request)
     return request->started_us;
 }
 
-bool http_handled(const struct http_request *request)
-{
-    return request->handled && !request->refused;
-}
-
 err_t http_error(const struct http_request *request)
 {
     return request->status ? request->error : ERR_CANCELLED;

@@ -29,11 +29,14 @@
 struct http_server;
 struct http_request;
 struct route;
+struct caller;
 
-/* Where a request goes; for the program to set in `admit` and read later. */
+/* Where a request goes and who sent it; for the program to set in `admit` and read later. */
 struct http_target {
-    const struct route *route; /* NULL: nowhere */
-    uint64_t ids[2];           /* from the path, in its order */
+    const struct route *route;   /* NULL: nowhere */
+    uint64_t ids[2];             /* from the path, in its order */
+    const struct caller *caller; /* in http_arena; NULL on routes that are open to all */
+    bool handed_over;            /* the route's handler has it */
 };
 
 /* What the server asks of the program behind it. */
@@ -77,8 +80,6 @@ const char *http_query(const struct http_request *request, const char *name);
 const char *http_request_id(const struct http_request *request);
 /* When the headers arrived, clock_us(). */
 uint64_t http_started_us(const struct http_request *request);
-/* True once the program was given the whole request. */
-bool http_handled(const struct http_request *request);
 /* The error that was answered; ERR_CANCELLED while nothing was. */
 err_t http_error(const struct http_request *request);
 /* The status that was sent, 0 before. */

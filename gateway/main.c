@@ -1,5 +1,4 @@
 /* The gateway's table of contents: settings, log, parts in their order, loop, drain. */
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -14,6 +13,7 @@
 #include "gateway/generation.h"
 #include "gateway/ingest_pump.h"
 #include "gateway/lane_io.h"
+#include "gateway/rate_limit.h"
 #include "gateway/recorder.h"
 #include "gateway/redis_link.h"
 #include "gateway/request_flow.h"
@@ -25,25 +25,6 @@ static struct settings settings;
 static struct gateway gateway = {.settings = &settings};
 static struct event *stop_signals[2], *drain_timer;
 static uint64_t drain_until_ms;
-
-/* --- settings that belong together --- */
-
-static bool is_loopback(const char *address)
-{
-    struct in_addr four;
-    struct in6_addr six;
-    if (!strcmp(address, "localhost")) return true;
-    if (inet_pton(AF_INET, address, &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
-
-static err_t check_auth(void)
-{
-    if (strcmp(settings.auth_mode, "none") || is_loopback(settings.http_address)) return OK;
-    log_error("AUTH_MODE=none lets everybody in: it needs a loopback HTTP_ADDRESS, not %s",
-              settings.http_address);
-    return ERR_BAD_SETTING;
-}
 
 /* --- what the lanes tell --- */
 
@@ -113,8 +94,10 @@ static void signals_setup(void)
 
 static err_t parts_setup(void)
 {
-    err_t error = redis_link_new(gateway.base, &settings, &gateway.redis);
+    err_t error = auth_new(&settings, &gateway.auth);
+    if (!error) error = redis_link_new(gateway.base, &settings, &gateway.redis);
     if (error) return error;
+    gateway.rate_limit = rate_limit_new(&settings, gateway.redis);
     gateway.flags = flags_new(gateway.base, &settings, gateway.redis);
     gateway.lanes = lane_io_new(gateway.base, &settings);
     gateway.directory = directory_new(&settings, gateway.lanes);
@@ -142,6 +125,8 @@ static void parts_destroy(void)
     recorder_destroy(&gateway.recorder);
     claims_destroy(&gateway.claims);
     directory_destroy(&gateway.directory);
+    rate_limit_destroy(&gateway.rate_limit);
+    auth_destroy(&gateway.auth);
     for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) event_free(stop_signals[i]);
     event_free(drain_timer);
     event_base_free(gateway.base);
@@ -152,7 +137,6 @@ int main(int argc, char **argv)
     if (settings_load(OF_GATEWAY, "millrace-gateway", argc, argv, &settings, NULL))
         return EXIT_FAILURE;
     log_open(*settings.name ? settings.name : "gateway", settings.log_level);
-    if (check_auth()) return EXIT_FAILURE;
     metric_set(METRIC_BUILD_INFO, 1, MILLRACE_VERSION, NULL);
     metric_set(METRIC_START_TIME, (double)clock_wall_ms() / 1e3, NULL, NULL);
     gateway.base = event_base_new();

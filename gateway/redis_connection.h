@@ -31,7 +31,7 @@ bool redis_connection_is_ready(const struct redis_connection *connection);
 /* Calls not answered yet. */
 size_t redis_connection_waiting(const struct redis_connection *connection);
 
-enum { REDIS_WORDS_MAX = 5 };
+enum { REDIS_WORDS_MAX = 6 };
 
 /* Sends a command; its first word, lower case, is its name in the metrics and must live for ever.
  * The callback may be NULL. On a connection that is not ready it is answered REDIS_AWAY at once. */

@@ -239,6 +239,14 @@ void redis_delete(struct redis_link *link, struct slice key)
     call(link, (struct slice[]){SLICE("del"), key}, 2, NULL, NULL);
 }
 
+void redis_eval(struct redis_link *link, const char *script, struct slice key,
+                const struct slice arguments[2], redis_cb *callback, void *context)
+{
+    struct slice words[] = {SLICE("eval"), slice_of(script), SLICE("1"),
+                            key,           arguments[0],     arguments[1]};
+    call(link, words, ARRAY_LEN(words), callback, context);
+}
+
 void redis_publish(struct redis_link *link, const char *channel, struct slice message)
 {
     call(link, (struct slice[]){SLICE("publish"), slice_of(channel), message}, 3, NULL, NULL);

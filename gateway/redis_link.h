@@ -38,6 +38,9 @@ void redis_get(struct redis_link *link, struct slice key, redis_cb *callback, vo
 /* Without an answer: what is lost is counted. ttl_s 0: for ever. */
 void redis_set(struct redis_link *link, struct slice key, struct slice value, uint64_t ttl_s);
 void redis_delete(struct redis_link *link, struct slice key);
+/* Runs a script of one key and two arguments, as one step. The value is what it answers as text. */
+void redis_eval(struct redis_link *link, const char *script, struct slice key,
+                const struct slice arguments[2], redis_cb *callback, void *context);
 /* Messages that any gateway publishes on the channel. One subscription a link; renewed after a
  * reconnect, when `on_message` is called once with an empty message: something may have been
  * missed. */

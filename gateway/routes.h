@@ -2,20 +2,18 @@
 #ifndef MILLRACE_GATEWAY_ROUTES_H
 #define MILLRACE_GATEWAY_ROUTES_H
 
-#include "common/errors.h"
+#include "common/access_token.h"
 #include "gateway/gateway.h"
 #include "proto/kinds.h"
-
-/* What a caller must be allowed, once callers have names. */
-enum scope { SCOPE_NONE, SCOPE_CHAT, SCOPE_ADMIN };
 
 struct route {
     const char *method;
     const char *path; /* "{id}" stands for a whole number, "{name}" for any one word */
     void (*handle)(struct gateway *gateway, struct http_request *request);
-    enum scope scope;
+    enum scope scope; /* that the caller must have; SCOPE_NONE: it is open to all */
     enum kind kind;   /* of the job that answers it; KIND_COUNT for none */
     bool documents;   /* takes bodies as large as documents */
+    bool limited;     /* counts against RATE_LIMIT_PER_MINUTE */
     const char *name; /* in logs and metrics */
 };
 

@@ -20,6 +20,7 @@
 #include "gateway/gateway.h"
 #include "gateway/generation.h"
 #include "gateway/ingest_pump.h"
+#include "gateway/rate_limit.h"
 #include "gateway/recorder.h"
 #include "gateway/redis_link.h"
 
@@ -52,7 +53,9 @@ static int fixture_open(void **state)
     fixture_settings(&fixture->settings);
     gateway->settings = &fixture->settings;
     gateway->base = event_base_new();
+    assert_int_equal(auth_new(&fixture->settings, &gateway->auth), OK);
     assert_int_equal(redis_link_new(gateway->base, &fixture->settings, &gateway->redis), OK);
+    gateway->rate_limit = rate_limit_new(&fixture->settings, gateway->redis);
     gateway->flags = flags_new(gateway->base, &fixture->settings, gateway->redis);
     gateway->directory = directory_new(&fixture->settings, NULL);
     gateway->claims = claims_new(gateway->base, &fixture->settings, NULL);
@@ -79,6 +82,8 @@ static int fixture_close(void **state)
     claims_destroy(&gateway->claims);
     directory_destroy(&gateway->directory);
     redis_link_destroy(&gateway->redis);
+    rate_limit_destroy(&gateway->rate_limit);
+    auth_destroy(&gateway->auth);
     flags_destroy(&gateway->flags);
     event_base_free(gateway->base);
     metrics_reset();
