@@ -149,15 +149,19 @@ err_t index_lease(struct work *work, const void *request, void *result)
     return lease_batch(work, &embedders, side, waiting, count, result);
 }
 
-/* The texts of what was leased; one that has gone meanwhile keeps its place, empty. */
+/* What is embedded of each that was leased; one that has gone meanwhile keeps its place, empty. */
 static err_t read_text(struct work *work, uint64_t chunk_id, struct passage *passage)
 {
-    struct rows rows =
-        db_select(work->db, "SELECT document_id, text FROM chunks WHERE id = ?", "i", chunk_id);
+    struct rows rows = db_select(work->db,
+                                 "SELECT c.document_id, d.title, c.heading, c.text FROM chunks c"
+                                 " JOIN documents d ON d.id = c.document_id WHERE c.id = ?",
+                                 "i", chunk_id);
     passage->chunk_id = chunk_id;
     if (rows_next(&rows)) {
         passage->document_id = rows_u64(&rows, 0);
-        passage->text = rows_copy(&rows, 1, &work->arena);
+        passage->title = rows_copy(&rows, 1, &work->arena);
+        passage->heading = rows_copy(&rows, 2, &work->arena);
+        passage->text = rows_copy(&rows, 3, &work->arena);
     }
     return rows_end(&rows);
 }

@@ -44,6 +44,24 @@ static void a_batch_carries_texts_and_their_hashes(void **state)
     assert_text(passages[0].text, "Document number 0.");
 }
 
+static void a_batch_carries_what_a_passage_is_embedded_with(void **state)
+{
+    struct fixture *f = *state;
+    struct documents made;
+    struct document given = {.title = SLICE("Guide"),
+                             .source = SLICE("guide"),
+                             .format = SLICE("markdown"),
+                             .content = SLICE("# Install\n\n## Linux\n\nRun the script.\n")};
+    struct put_documents put = {.portfolio_id = make_portfolio(f, NULL), .documents = {&given, 1}};
+    assert_int_equal(call(f, KIND_DOCUMENT_PUT, &put, &made), OK);
+    struct leased leased = lease_batch(f, put.portfolio_id, NULL);
+    assert_int_equal(leased.texts.passages.count, 1);
+    const struct passage *passage = leased.texts.passages.items;
+    assert_text(passage->title, "Guide");
+    assert_text(passage->heading, "Install > Linux");
+    assert_non_null(memmem(passage->text.ptr, passage->text.len, "Run the script.", 15));
+}
+
 static void batches_are_bounded_and_never_overlap(void **state)
 {
     struct fixture *f = *state;
@@ -169,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_stored_document_leaves_work_pending),
         STORE_TEST(a_batch_carries_texts_and_their_hashes),
+        STORE_TEST(a_batch_carries_what_a_passage_is_embedded_with),
         STORE_TEST(batches_are_bounded_and_never_overlap),
         STORE_TEST(stored_vectors_complete_the_document_and_reach_memory),
         STORE_TEST(vectors_of_a_replaced_text_are_dropped),
