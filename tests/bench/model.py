@@ -77,8 +77,9 @@ def texts_of(bench, folder):
 def stored_texts(system):
     """What was embedded of all chunks, framed as bench_model reads it."""
     with sqlite3.connect(f"file:{system.data}/millrace.db?mode=ro", uri=True) as store:
-        rows = store.execute("SELECT text FROM chunks").fetchall()
-    texts = [text.encode() for text, in rows]
+        rows = store.execute("SELECT d.title, c.heading, c.text FROM chunks c"
+                             " JOIN documents d ON d.id = c.document_id").fetchall()
+    texts = ["".join(f"{part}\n" for part in parts).encode() for parts in rows]
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
