@@ -35,7 +35,7 @@ enum settings_of {
     U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
     U(breaker_failures,      BREAKER_FAILURES,      OF_GENERATOR | OF_EMBEDDER, 5, 1, 1000, "failures in a row after which a provider is not asked for a while") \
     U(breaker_open_ms,       BREAKER_OPEN_MS,       OF_GENERATOR | OF_EMBEDDER, 10000, 10, 3600000, "how long that is") \
-    U(cache_answer_ttl_s,    CACHE_ANSWER_TTL_S,    OF_GATEWAY,   3600, 1, 31536000, "how long an answer is kept for the same question") \
+    U(cache_answer_ttl_s,    CACHE_ANSWER_TTL_S,    OF_GATEWAY | OF_RETRIEVER, 3600, 1, 31536000, "how long an answer is kept for the same question, or one that means the same") \
     U(cache_bytes_max,       CACHE_BYTES_MAX,       OF_GATEWAY,   64 * MIB, 0, 65536 * MIB, "memory for answers, passages and vectors of questions, beside Redis") \
     U(cache_chunk_ttl_s,     CACHE_CHUNK_TTL_S,     OF_GATEWAY,   1800, 1, 31536000, "how long the passages of a question are kept") \
     U(cache_embedding_ttl_s, CACHE_EMBEDDING_TTL_S, OF_GATEWAY,   86400, 1, 31536000, "how long the vector of a question is kept") \
@@ -95,6 +95,7 @@ enum settings_of {
     U(request_timeout_ms,    REQUEST_TIMEOUT_MS,    OF_GATEWAY,   120000, 100, 3600000, "deadline of a request") \
     U(resident_bytes_max,    RESIDENT_BYTES_MAX,    OF_RETRIEVER, 512 * MIB, MIB, 65536 * MIB, "memory for resident portfolios") \
     U(resident_chunks_max,   RESIDENT_CHUNKS_MAX,   OF_RETRIEVER, 20000, 1, 10000000, "largest portfolio held in memory") \
+    U(semantic_bytes_max,    SEMANTIC_BYTES_MAX,    OF_RETRIEVER, 64 * MIB, MIB, 65536 * MIB, "memory for answers that may serve questions that mean the same") \
     U(slots,                 SLOTS,                 OF_WORKERS,   0, 0, 10000, "jobs that a worker runs at once; 0: 64, generators 1024") \
     U(stream_window_bytes,   STREAM_WINDOW_BYTES,   OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "text that a stream may be ahead of its client") \
     U(stream_window_tokens,  STREAM_WINDOW_TOKENS,  OF_GATEWAY,   256, 1, 1000000, "tokens that a stream may be ahead of its client")

@@ -31,6 +31,7 @@ enum pool pool_of_stage(char letter);
     K(CLAIM_TAKE,       "claim.take",       "R",    true,   claim_request, claimed) \
     K(CLAIM_RENEW,      "claim.renew",      "R",    false,  renewal,       renewed) \
     K(RECORD,           "record",           "R",    true,   turn,          recorded) \
+    K(ANSWER_LIST,      "answer.list",      "R",    false,  answer_select, similar_answers) \
     K(CONVERSATION_GET, "conversation.get", "R",    false,  select,        conversation) \
     K(AGENT_GET,        "agent.get",        "R",    false,  select,        agent) \
     K(AGENT_LIST,       "agent.list",       "R",    false,  select,        agents) \

@@ -234,6 +234,28 @@
     F(BOOL, semantic)            /* may serve later questions: the job carries embedding, context */ \
     F(U64,  agent_version)       /* that it was answered by */ \
     F(U64,  portfolio_version)   /* that was searched */
+/* An answer that may serve later questions, and what it was found by. */
+#define SIMILAR_ANSWER_FIELDS(F, N, R, L) \
+    F(U64,   id)                 /* later ones have greater ids */ \
+    F(U64,   age_ms) \
+    F(TEXT,  question) \
+    F(TEXT,  complexity) \
+    F(U64,   top_k) \
+    F(U64,   max_tokens) \
+    F(TEXT,  embedder) \
+    F(BYTES, vector)             /* of the question: float32 scale, then an int8 a dimension */ \
+    F(BYTES, passages)           /* uint64 each: chunk ids, best first */ \
+    F(BYTES, ready)              /* a ready_answer */
+#define SIMILAR_ANSWERS_FIELDS(F, N, R, L)  L(similar_answer, data)
+/* Those of one place: nothing outside of it is ever compared. */
+#define ANSWER_SELECT_FIELDS(F, N, R, L) \
+    F(TEXT, tenant) \
+    F(U64,  agent_id) \
+    F(U64,  agent_version) \
+    F(U64,  portfolio_id) \
+    F(U64,  portfolio_version) \
+    F(TEXT, language) \
+    F(U64,  after)               /* the last id that is known */
 #define RECORDED_FIELDS(F, N, R, L) \
     F(U64,  conversation_id) \
     F(U64,  message_id)
@@ -273,7 +295,8 @@
     X(index_request, INDEX_REQUEST) X(release, RELEASE) X(released, RELEASED) X(select, SELECT) X(put_agent, PUT_AGENT) \
     X(put_portfolio, PUT_PORTFOLIO) X(put_documents, PUT_DOCUMENTS) X(agents, AGENTS) \
     X(portfolios, PORTFOLIOS) X(documents, DOCUMENTS) X(search_results, SEARCH_RESULTS) \
-    X(turn, TURN) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \
+    X(turn, TURN) X(similar_answer, SIMILAR_ANSWER) X(similar_answers, SIMILAR_ANSWERS) \
+    X(answer_select, ANSWER_SELECT) X(recorded, RECORDED) X(claim, CLAIM) X(claim_request, CLAIM_REQUEST) \
     X(claimed, CLAIMED) X(renewal, RENEWAL) X(renewed, RENEWED) X(ready_answer, READY_ANSWER) \
     X(flags, FLAGS) X(embed_text, EMBED_TEXT) X(embed_request, EMBED_REQUEST)
 /* clang-format on */

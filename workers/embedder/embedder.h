@@ -17,6 +17,9 @@ struct embedder_info {
     size_t dimensions;
     size_t native;        /* dimensions of the model unless it is asked for fewer; 0: unknown */
     double vector_weight; /* in fusion; measured, see embedder_info.c */
+    /* How near two questions must be at least for one answer to serve both, where all else that
+     * semantic_guard.h asks for is given; measured, see embedder_info.c. */
+    double semantic_threshold;
 };
 
 /* By name, or by setting for the one that a setting means by itself ("openai": its default model);

@@ -24,7 +24,8 @@
 
 #include "common/log.h"
 
-#define PROVIDER_WEIGHT 0.3
+#define PROVIDER_WEIGHT    0.3
+#define PROVIDER_THRESHOLD 0.9
 
 enum {
     DIMENSIONS_MAX = 4096,
@@ -33,8 +34,16 @@ enum {
 };
 
 static const struct embedder_info own[] = {
-    {.name = "hashing-1", .setting = "hashing", .dimensions = 384, .vector_weight = 0.2},
-    {.name = "use-multilingual-3", .setting = "model", .dimensions = 512, .vector_weight = 0.2},
+    {.name = "hashing-1",
+     .setting = "hashing",
+     .dimensions = 384,
+     .vector_weight = 0.2,
+     .semantic_threshold = 0.8},
+    {.name = "use-multilingual-3",
+     .setting = "model",
+     .dimensions = 512,
+     .vector_weight = 0.2,
+     .semantic_threshold = 0.8},
 };
 
 /* The first model of a provider is its default. */
@@ -132,6 +141,7 @@ static struct embedder_info *info_new(struct slice name, const struct embedder_i
     info->model = xstrndup(model.ptr, model.len);
     info->native = native_dimensions(info->setting, model);
     info->vector_weight = PROVIDER_WEIGHT;
+    info->semantic_threshold = PROVIDER_THRESHOLD;
     return info;
 }
 

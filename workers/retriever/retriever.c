@@ -66,6 +66,7 @@ static void store_start(struct retriever *retriever, struct job *job)
         .op = job_op(job),
         .request = job_frame(job, JOB_REQUEST),
         .embedding = job_frame(job, JOB_EMBEDDING),
+        .retrieved = job_frame(job, JOB_CONTEXT),
         .done = on_stored,
         .context = stored,
     };
@@ -114,6 +115,7 @@ static err_t open_pool(struct worker *worker, void **context)
         .embedder = embedder->name,
         .history_messages_max = settings->history_messages_max,
         .document_bytes_max = settings->document_bytes_max,
+        .answer_ttl_ms = settings->cache_answer_ttl_s * 1000,
         .listener = &listener,
         .listener_context = retriever,
     };
@@ -124,6 +126,8 @@ static err_t open_pool(struct worker *worker, void **context)
     }
     retriever->portfolios = portfolio_cache_new(retriever->store, settings->resident_bytes_max,
                                                 settings->resident_chunks_max);
+    retriever->semantic = semantic_new(retriever->store, settings->semantic_bytes_max,
+                                       settings->cache_answer_ttl_s * 1000);
     *context = retriever;
     return OK;
 }
@@ -133,6 +137,7 @@ static void close_pool(void *context)
     struct retriever *retriever = context;
     store_close(&retriever->store);
     portfolio_cache_destroy(&retriever->portfolios);
+    semantic_destroy(&retriever->semantic);
     free(retriever);
 }
 

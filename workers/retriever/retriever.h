@@ -4,6 +4,7 @@
 #define MILLRACE_RETRIEVER_RETRIEVER_H
 
 #include "workers/retriever/portfolios.h"
+#include "workers/retriever/semantic.h"
 #include "workers/retriever/store.h"
 #include "workers/worker.h"
 
@@ -11,6 +12,7 @@ struct retriever {
     struct worker *worker;
     struct store *store;
     struct portfolio_cache *portfolios;
+    struct semantic *semantic;
 };
 
 extern const struct worker_pool retriever_pool;

@@ -1,13 +1,16 @@
 /* A question's passages.
  *
  *     request, embedding ─▶ portfolio up to date ─▶ search in memory ─▶ texts ─▶ `chat`: on, with
- *                           (waits where it must)                       [context]; `search`: answer
+ *                           (waits where it must)          │            [context]; `search`: answer
+ *                                                          └▶ a question that means the same: its
+ * answer
  */
 #include "common/clock.h"
 #include "common/language.h"
 #include "proto/codec.h"
 #include "workers/retriever/followup.h"
 #include "workers/retriever/retriever.h"
+#include "workers/retriever/semantic_guard.h"
 
 #define TOP_K_DEFAULT        8
 #define TOP_K_MAX            100
@@ -21,6 +24,8 @@ struct search {
     struct embedding embedding;
     struct portfolio_wait wait;
     struct store_passages texts;
+    struct semantic_question semantic;
+    uint64_t passages[GUARD_PASSAGES]; /* chunk ids of the best hits */
     uint64_t began_us, search_us, portfolio_version;
 };
 
@@ -84,7 +89,7 @@ static const struct language *query_language(const struct search *search)
     return language ? language : language_detect(search->request.message, NULL);
 }
 
-static void find(struct search *search, const struct portfolio_view *view)
+static struct resident_query find(struct search *search, const struct portfolio_view *view)
 {
     const struct language *language = query_language(search);
     size_t top_k = search->request.top_k ? search->request.top_k : TOP_K_DEFAULT;
@@ -103,6 +108,71 @@ static void find(struct search *search, const struct portfolio_view *view)
     search->texts.count = resident_search(view->resident, &query, hits);
     search->search_us = clock_us() - began_us;
     search->portfolio_version = view->version;
+    return query;
+}
+
+/* --- an earlier answer --- */
+
+static void answer_again(struct search *search)
+{
+    struct semantic_question *question = &search->semantic;
+    struct meta meta = {.work_us = clock_us() - search->began_us,
+                        .search_us = search->search_us,
+                        .portfolio_version = search->portfolio_version,
+                        .finish_reason = SLICE("stop"),
+                        .similarity = question->similarity,
+                        .question = question->original};
+    struct job *job = search->job;
+    job_answer(&job, &meta, question->ready);
+}
+
+static void on_looked(struct semantic_question *question)
+{
+    struct search *search = question->context;
+    if (job_cancelled(search->job))
+        retriever_fail(search->job, ERR_CANCELLED, NULL);
+    else if (question->found)
+        answer_again(search);
+    else
+        store_passages(search->retriever->store, &search->texts);
+}
+
+/* Whether an earlier answer will do: never for a question that follows another. */
+static bool takes_answer(const struct search *search, const struct resident_query *query)
+{
+    return job_kind(search->job) == KIND_CHAT && search->request.semantic &&
+           !search->history.messages.count && query->vector && search->texts.count;
+}
+
+static void look_for_answer(struct search *search, const struct resident_query *query,
+                            const struct embedder_info *embedder)
+{
+    const struct chat_request *request = &search->request;
+    size_t count = MIN(search->texts.count, (size_t)GUARD_PASSAGES);
+    for (size_t i = 0; i < count; i++) search->passages[i] = search->texts.hits[i].chunk_id;
+    search->semantic = (struct semantic_question){
+        .place = {.tenant = request->tenant,
+                  .agent_id = request->agent.id,
+                  .agent_version = request->agent.version,
+                  .portfolio_id = request->portfolio_id,
+                  .portfolio_version = search->portfolio_version,
+                  .language = request->language},
+        .language = query->language,
+        .text = request->message,
+        .complexity = request->complexity,
+        .top_k = request->top_k,
+        .max_tokens = request->max_tokens,
+        .embedder = slice_of(embedder->name),
+        .vector = query->vector,
+        .dimensions = embedder->dimensions,
+        .threshold = MAX(embedder->semantic_threshold, request->agent.semantic_threshold),
+        .passages = search->passages,
+        .passage_count = count,
+        .arena = job_arena(search->job),
+        .done = on_looked,
+        .context = search,
+    };
+    semantic_find(search->retriever->semantic, &search->semantic);
 }
 
 static void on_ready(struct portfolio_wait *wait, err_t error, const struct portfolio_view *view)
@@ -113,13 +183,16 @@ static void on_ready(struct portfolio_wait *wait, err_t error, const struct port
         retriever_fail(search->job, error, NULL);
         return;
     }
-    find(search, view);
+    struct resident_query query = find(search, view);
     search->texts.tenant = search->request.tenant;
     search->texts.characters_max = search->request.max_tokens * CHARACTERS_PER_TOKEN;
     search->texts.arena = job_arena(search->job);
     search->texts.done = finish;
     search->texts.context = search;
-    store_passages(search->retriever->store, &search->texts);
+    if (takes_answer(search, &query))
+        look_for_answer(search, &query, view->embedder);
+    else
+        store_passages(search->retriever->store, &search->texts);
 }
 
 static err_t decode(struct search *search)

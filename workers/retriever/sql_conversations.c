@@ -90,6 +90,7 @@ err_t turn_record(struct work *work, const void *request, void *result)
     err_t error = turn_place(work, turn, &id);
     if (!error && !id) error = conversation_make(work, turn, &id);
     if (!error) error = turn_insert(work, turn, id, &turn_id);
+    if (!error && turn->semantic) error = answer_keep(work, turn);
     if (error) return error;
     recorded->conversation_id = id;
     recorded->message_id = 2 * turn_id;

@@ -226,11 +226,11 @@ static bool write_bulk(void *context)
 
 /* --- purging --- */
 
-static err_t purge_rows(struct sql_store *store, const char *sql, bool *more)
+static err_t purge_rows(struct sql_store *store, const char *sql, uint64_t keep_ms, bool *more)
 {
     uint64_t purged = 0;
     err_t error = db_value(store->writing, &purged, sql, "ii", (uint64_t)PURGE_ROWS,
-                           db_now_ms(store->writing) - KEEP_MS);
+                           db_now_ms(store->writing) - keep_ms);
     *more |= purged > 0;
     return error;
 }
@@ -262,13 +262,14 @@ static err_t purge_portfolio(struct sql_store *store, bool *more)
 /* Looks without a lock first: mostly there is nothing. */
 static bool purge_wanted(struct sql_store *store)
 {
-    uint64_t old = db_now_ms(store->writing) - KEEP_MS;
+    uint64_t now = db_now_ms(store->writing), old = now - KEEP_MS;
     struct rows rows = db_select(store->writing,
                                  "SELECT EXISTS (SELECT 1 FROM deleted_portfolios)"
                                  " OR (SELECT at FROM operations ORDER BY id LIMIT 1) < ?1"
                                  " OR (SELECT at FROM changes ORDER BY seq LIMIT 1) < ?1"
-                                 " OR (SELECT at FROM claims ORDER BY fence LIMIT 1) < ?1",
-                                 "i", old);
+                                 " OR (SELECT at FROM claims ORDER BY fence LIMIT 1) < ?1"
+                                 " OR (SELECT at FROM answers ORDER BY id LIMIT 1) < ?2",
+                                 "ii", old, now - store->options.answer_ttl_ms);
     bool wanted = rows_next(&rows) && rows_u64(&rows, 0);
     return !rows_end(&rows) && wanted;
 }
@@ -284,19 +285,25 @@ static unsigned purge(void *context)
         purge_rows(store,
                    "DELETE FROM operations WHERE id <= (SELECT max(id) FROM"
                    " (SELECT id FROM operations ORDER BY id LIMIT ?) old) AND at < ? RETURNING id",
-                   &more);
+                   KEEP_MS, &more);
     if (!error)
         error = purge_rows(
             store,
             "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM"
             " (SELECT seq FROM changes ORDER BY seq LIMIT ?) old) AND at < ? RETURNING seq",
-            &more);
+            KEEP_MS, &more);
     if (!error)
         error = purge_rows(
             store,
             "DELETE FROM claims WHERE fence <= (SELECT max(fence) FROM"
             " (SELECT fence FROM claims ORDER BY fence LIMIT ?) old) AND at < ? RETURNING fence",
-            &more);
+            KEEP_MS, &more);
+    if (!error)
+        error =
+            purge_rows(store,
+                       "DELETE FROM answers WHERE id <= (SELECT max(id) FROM"
+                       " (SELECT id FROM answers ORDER BY id LIMIT ?) old) AND at < ? RETURNING id",
+                       store->options.answer_ttl_ms, &more);
     if (!error) error = purge_portfolio(store, &more);
     error = commit(store, error);
     return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;

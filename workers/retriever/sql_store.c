@@ -11,6 +11,7 @@ static const struct operation operations[KIND_COUNT] = {
     [KIND_CLAIM_TAKE]       = {WRITES, claim_take, NULL, NULL, claim_finish},
     [KIND_CLAIM_RENEW]      = {WRITES, claim_renew},
     [KIND_RECORD]           = {WRITES, turn_record},
+    [KIND_ANSWER_LIST]      = {READS, answer_list},
     [KIND_CONVERSATION_GET] = {READS, conversation_read},
     [KIND_AGENT_GET]        = {READS, agent_read},
     [KIND_AGENT_LIST]       = {READS, agent_list},

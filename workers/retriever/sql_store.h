@@ -3,7 +3,7 @@
  *     sql_store.c             the table of operations, calls
  *     sql_group.c             the helper's side: groups, bulk pieces, results remembered, purging
  *     sql_agents.c  sql_portfolios.c  sql_documents.c  sql_batch.c  sql_conversations.c
- *     sql_claims.c  sql_index.c
+ *     sql_claims.c  sql_index.c  sql_answers.c
  *                             the operations themselves
  *     sql_embedders.c         the embedders of a portfolio, and changing them
  *     sql_refresh.c           portfolios into memory: what to read
@@ -76,6 +76,7 @@ operation_run agent_invalidate;
 operation_run portfolio_invalidate;
 operation_run document_read, document_list, document_delete;
 operation_run history_read, conversation_read, turn_record;
+operation_run answer_list;
 operation_run claim_take, claim_renew;
 operation_run index_lease, index_store, index_release;
 err_t claim_finish(struct work *work);   /* adds history or answer to a claim */
@@ -103,6 +104,8 @@ err_t history_fill(struct work *work, uint64_t conversation_id, uint64_t replace
                    struct history *history) MUST_USE;
 /* A turn as it was recorded, under its fence 0. ERR_CONVERSATION_NOT_FOUND if it is gone. */
 err_t turn_load(struct work *work, uint64_t id, struct turn *turn) MUST_USE;
+/* Keeps a turn's answer for later questions, if it was whole, and made from what is still newest. */
+err_t answer_keep(struct work *work, const struct turn *turn) MUST_USE;
 /* ERR_CLAIM_LOST unless that claim is still held. *turn_id is the turn of an earlier try that did
  * not complete, 0 if there is none. */
 err_t claim_check(struct work *work, uint64_t fence, uint64_t *turn_id) MUST_USE;

@@ -41,6 +41,7 @@ struct store_options {
     const char *embedder; /* of new portfolios: a name or a setting of the embedder table */
     size_t history_messages_max;
     size_t document_bytes_max;
+    uint64_t answer_ttl_ms; /* how long answers serve later questions */
     const struct store_listener *listener; /* NULL: nobody listens */
     void *listener_context;
 };
@@ -80,7 +81,8 @@ struct store_call {
     struct slice op;        /* operation id of a kind that writes: with the same one the first
                              * result is answered again. Empty: not remembered */
     struct slice request;   /* the kind's request record; at stage 2 of `index` an index_request */
-    struct slice embedding; /* at stage 2 of `index` */
+    struct slice embedding; /* at stage 2 of `index`; with a turn that is semantic */
+    struct slice retrieved; /* with a turn that is semantic: its context */
     void (*done)(struct store_call *call);
     void *context;
 
