@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "proto/codec.h"
 
-RECORD_TYPE(kept_answer, KEPT_ANSWER_FIELDS)
+RECORD_TYPE(cached_answer, CACHED_ANSWER_FIELDS)
 
 static struct cache_key key_of(const struct digest *digest)
 {
@@ -12,30 +12,30 @@ static struct cache_key key_of(const struct digest *digest)
 
 /* --- answers --- */
 
-void answer_keep(struct cache *cache, const struct digest *digest, struct kept_answer *answer)
+void answer_keep(struct cache *cache, const struct digest *digest, struct cached_answer *answer)
 {
     struct cache_key key = key_of(digest);
     struct buffer value = {0};
     answer->until = (uint64_t)clock_wall_ms() + cache_ttl_ms(cache, CACHE_ANSWER);
-    record_encode(kept_answer_type(), answer, &value);
+    record_encode(cached_answer_type(), answer, &value);
     cache_keep(cache, &key, buffer_slice(&value));
     buffer_free(&value);
 }
 
-static bool is_whole(const struct kept_answer *answer)
+static bool is_whole(const struct cached_answer *answer)
 {
     return answer->answer.len && slice_equal(answer->finish_reason, SLICE("stop"));
 }
 
 /* The slices of a decoded record point into `value`, so that is what is copied. */
-static bool answer_read(struct slice value, struct arena *arena, struct kept_answer *answer)
+static bool answer_read(struct slice value, struct arena *arena, struct cached_answer *answer)
 {
     struct slice copy = arena_slice(arena, value);
-    return record_decode(kept_answer_type(), copy, arena, answer) == OK && is_whole(answer);
+    return record_decode(cached_answer_type(), copy, arena, answer) == OK && is_whole(answer);
 }
 
 bool answer_peek(struct cache *cache, const struct digest *digest, struct arena *arena,
-                 struct kept_answer *answer)
+                 struct cached_answer *answer)
 {
     struct cache_key key = key_of(digest);
     struct slice value = cache_peek(cache, &key);
@@ -43,7 +43,7 @@ bool answer_peek(struct cache *cache, const struct digest *digest, struct arena 
 }
 
 bool answer_take(struct cache *cache, const struct digest *digest, struct slice value,
-                 struct arena *arena, struct kept_answer *answer)
+                 struct arena *arena, struct cached_answer *answer)
 {
     struct cache_key key = key_of(digest);
     uint64_t now_ms = (uint64_t)clock_wall_ms();

@@ -8,7 +8,7 @@
 #include "proto/records.h"
 
 /* clang-format off */
-#define KEPT_ANSWER_FIELDS(F, N, R, L) \
+#define CACHED_ANSWER_FIELDS(F, N, R, L) \
     F(U64,  until)               /* milliseconds since 1970 */ \
     F(TEXT, answer) \
     F(TEXT, finish_reason) \
@@ -17,16 +17,16 @@
     R(usage, usage) \
     L(citation, citations)
 /* clang-format on */
-RECORD_STRUCT(kept_answer, KEPT_ANSWER_FIELDS)
+RECORD_STRUCT(cached_answer, CACHED_ANSWER_FIELDS)
 
 /* Keeps a complete answer; its `until` is set here. */
-void answer_keep(struct cache *cache, const struct digest *digest, struct kept_answer *answer);
+void answer_keep(struct cache *cache, const struct digest *digest, struct cached_answer *answer);
 /* From memory, copied into the arena. */
 bool answer_peek(struct cache *cache, const struct digest *digest, struct arena *arena,
-                 struct kept_answer *answer);
+                 struct cached_answer *answer);
 /* From what Redis had (ptr NULL: nothing), copied likewise; then it is in memory too. */
 bool answer_take(struct cache *cache, const struct digest *digest, struct slice value,
-                 struct arena *arena, struct kept_answer *answer);
+                 struct arena *arena, struct cached_answer *answer);
 
 /* True for a context frame of this portfolio's version. */
 bool context_is_sound(struct slice frame, uint64_t portfolio_id, uint64_t version);

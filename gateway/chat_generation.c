@@ -172,7 +172,9 @@ void chat_answer(struct chat *chat)
     if (!chat->placed || !generation_find(gateway->generations, &chat->place, chat->shape->stream,
                                           chat_time_left_ms(chat), follower))
         begin(chat, &question);
-    const struct generation *generation = follower->generation;
+    struct generation *generation = follower->generation;
+    if (chat->shape->retrieved && generation->source == ANSWER_EXACT)
+        generation_recall(generation, &question);
     if (generation->state != GENERATION_LOOKING && !generation->error) on_start(chat);
     if (generation->state == GENERATION_OVER)
         ended(chat);

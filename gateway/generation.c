@@ -156,7 +156,7 @@ static void end(struct generation *generation, err_t error, bool retryable)
     generation_unref(generation);
 }
 
-static void take_kept(struct generation *generation, const struct kept_answer *kept)
+static void take_kept(struct generation *generation, const struct cached_answer *kept)
 {
     generation->source = ANSWER_EXACT;
     generation->searched = kept->portfolio_version;
@@ -173,7 +173,7 @@ static void keep(struct generation *generation)
 {
     const struct order *order = generation->order;
     struct meta *meta = &generation->meta;
-    struct kept_answer answer = {
+    struct cached_answer answer = {
         .answer = buffer_slice(&generation->text),
         .finish_reason = meta->finish_reason,
         .written_by = meta->written_by,
@@ -355,6 +355,8 @@ static void looked(struct generation *generation)
     if (--generation->order->looking) return;
     if (generation->source == ANSWER_EXACT) {
         count("answer", true);
+        if (body_frame(generation->order->body, FRAME_CONTEXT).len)
+            generation->staged = body_ref(generation->order->body);
         FOR_FOLLOWERS(generation, on_start);
         end(generation, OK, false);
     } else if (!generation->wanted) {
@@ -364,10 +366,10 @@ static void looked(struct generation *generation)
     }
 }
 
-static void on_kept_answer(void *context, struct slice value)
+static void on_cached_answer(void *context, struct slice value)
 {
     struct generation *generation = context;
-    struct kept_answer kept;
+    struct cached_answer kept;
     bool found = answer_take(generation->all->cache, &generation->order->place.key, value,
                              &generation->arena, &kept);
     count("answer_redis", found);
@@ -430,7 +432,7 @@ static void look(struct generation *generation)
     order->looking = 1;
     if (order->kept && cache_is_shared(cache)) {
         order->looking++;
-        cache_fetch(cache, &answer, on_kept_answer, generation);
+        cache_fetch(cache, &answer, on_cached_answer, generation);
     }
     if (order->kept && order->portfolio_id && !order->semantic)
         look_for_frame(generation, &order->chunks, FRAME_CONTEXT, on_kept_chunks);
@@ -499,7 +501,7 @@ void generation_filled(struct generations *all, struct follower *follower)
 static bool find_kept(struct generations *all, const struct answer_place *place,
                       struct follower *follower)
 {
-    struct kept_answer kept;
+    struct cached_answer kept;
     struct arena arena = {0};
     bool found = answer_peek(all->cache, &place->key, &arena, &kept);
     count("answer_memory", found);
@@ -512,6 +514,17 @@ static bool find_kept(struct generations *all, const struct answer_place *place,
     follower->generation->arena = arena;
     take_kept(follower->generation, &kept);
     return true;
+}
+
+void generation_recall(struct generation *generation, const struct answer_question *question)
+{
+    struct digest base = chunks_base(question);
+    struct cache_key key = {.kind = CACHE_CHUNKS,
+                            .digest = digest_at_version(&base, generation->searched)};
+    struct slice frame = cache_peek(generation->all->cache, &key);
+    if (!frame.ptr || generation->staged) return;
+    generation->staged = body_new();
+    body_set(generation->staged, FRAME_CONTEXT, frame);
 }
 
 bool generation_find(struct generations *all, const struct answer_place *place, bool stream,

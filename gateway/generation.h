@@ -102,6 +102,9 @@ void generations_destroy(struct generations **generations);
  * tentative one. False: begin one. */
 bool generation_find(struct generations *all, const struct answer_place *place, bool stream,
                      uint64_t timeout_ms, struct follower *follower);
+/* Fills `staged` of a kept answer with the passages that it was made from, if memory has them. */
+void generation_recall(struct generation *generation, const struct answer_question *question);
+
 /* Makes `follower` follow a new one. It may be OVER at once, refused. */
 void generation_begin(struct generations *all, const struct generation_order *order,
                       struct follower *follower);
