@@ -147,7 +147,6 @@ static void start_target(struct generation *generation)
     generation->context = generation->generator->contexts[index];
     generation->author = author_of(target, job_arena(generation->job));
     generation->prefix = prefix_of(generation->job, generation->author);
-    generation->usage = (struct usage){0};
     job_set_author(generation->job, generation->author);
     generation->provider->start(generation);
 }
@@ -212,6 +211,20 @@ void generation_continue(struct generation *generation)
     job_continue(generation->job);
 }
 
+static struct usage usage_sum(const struct usage *a, const struct usage *b)
+{
+    struct usage sum = {.prompt_tokens = a->prompt_tokens + b->prompt_tokens,
+                        .completion_tokens = a->completion_tokens + b->completion_tokens};
+    sum.total_tokens = sum.prompt_tokens + sum.completion_tokens;
+    return sum;
+}
+
+void generation_retry(struct generation *generation)
+{
+    generation->spent = usage_sum(&generation->spent, &generation->usage);
+    generation->usage = (struct usage){0};
+}
+
 bool generation_text(struct generation *generation, struct slice text)
 {
     generation->begun = true;
@@ -230,10 +243,9 @@ static struct meta meta_of(const struct generation *generation, const char *fini
         .work_us = clock_us() - generation->started_us,
         .finish_reason = slice_of(finish_reason),
         .written_by = slice_of(generation->author),
-        .usage = generation->usage,
+        .usage = usage_sum(&generation->spent, &generation->usage),
         .citations = citations_list(&generation->citations, &passages, arena),
     };
-    meta.usage.total_tokens = meta.usage.prompt_tokens + meta.usage.completion_tokens;
     return meta;
 }
 
@@ -270,6 +282,7 @@ static void pass_on(struct generation *generation, err_t error)
         return end_failed(generation, generation->error);
     generation->target++;
     worker_count(generation->generator->worker, "fallback", 1);
+    generation_retry(generation);
     start_target(generation);
 }
 

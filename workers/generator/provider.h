@@ -38,7 +38,8 @@ struct generation {
     size_t citable;     /* how many of the passages its writer was given */
     bool begun;         /* text was given */
     err_t error;        /* of the targets that have failed, what the client would be told */
-    struct usage usage; /* kept up to date by the provider, so that every end has it */
+    struct usage usage; /* of this try; kept up to date by the provider, so every end has it */
+    struct usage spent; /* of the tries before */
     uint64_t started_us;
 };
 
@@ -65,6 +66,8 @@ static inline const struct target *generation_target(const struct generation *ge
 
 /* The text to come goes on behind the prefix. Before the first text, or never. */
 void generation_continue(struct generation *generation);
+/* A try was in vain and another follows: what it used is kept and counts in the end. */
+void generation_retry(struct generation *generation);
 /* More of the answer, whole code points. False: kept, but wait for `writable` with more. */
 bool generation_text(struct generation *generation, struct slice text);
 /* The ends. Each sets the caller's pointer to NULL. Before the first text, generation_fail hands

@@ -184,6 +184,16 @@ static bool may_wait(const struct remote_answer *answer, uint64_t ms)
            clock_ms() + ms < job_deadline_ms(answer->generation->job);
 }
 
+/* The call was in vain and another follows. */
+static void call_over(struct remote_answer *answer)
+{
+    settle_usage(answer);
+    generation_retry(answer->generation);
+    call_drop(answer);
+    answer->status = 0;
+    answer->reply.usage = (struct usage){0};
+}
+
 static bool rest(struct remote_answer *answer)
 {
     struct remote *remote = answer->remote;
@@ -193,7 +203,7 @@ static bool rest(struct remote_answer *answer)
         return false;
     answer->retries++;
     worker_count(remote->worker, "retry", 1);
-    call_drop(answer);
+    call_over(answer);
     answer_enter(answer, RESTING, ms);
     return true;
 }
@@ -204,7 +214,7 @@ static bool ask_for_less(struct remote_answer *answer)
     if (!answer->continuing && answer->left_out == answer->dialect->left_out_most) return false;
     if (!answer->continuing) answer->left_out++;
     answer->continuing = false;
-    call_drop(answer);
+    call_over(answer);
     ask(answer);
     return true;
 }

@@ -408,6 +408,33 @@ static void fallbacks_follow_each_other_before_the_first_text(void **state)
     assert_ended(job, OK, language_phrase(language_find(SLICE("en")), "no_documents"));
 }
 
+static void what_a_try_in_vain_has_used_counts_in_the_end(void **state)
+{
+    struct job *job = start_with("openai", "m", 1, NULL);
+    (void)state;
+    provider_says_head(200, 0);
+    provider_says(SLICE("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":70}}\n\n"));
+    provider_ends(ERR_PROVIDER_CUT); /* it will be asked again */
+    assert_int_equal(counted("retry"), 1);
+    generator_pool.cancel(pool, job);
+    assert_int_equal(job->meta.usage.prompt_tokens, 70);
+    assert_ended(job, ERR_CANCELLED, "");
+    fake_worker.settings.provider_retries_max = 0;
+    job = start_with("openai", "m", 1, NULL);
+    provider_says_head(200, 0);
+    provider_says(SLICE("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":70}}\n\n"));
+    provider_ends(ERR_PROVIDER_CUT); /* the fallback will be */
+    provider_says_head(200, 0);
+    provider_says(SLICE("data: {\"type\":\"message_start\",\"message\":{\"usage\":"
+                        "{\"input_tokens\":25,\"output_tokens\":5}}}\n\n"
+                        "data: {\"type\":\"message_stop\"}\n\n"));
+    provider_ends(OK);
+    assert_int_equal(job->meta.usage.prompt_tokens, 95);
+    assert_int_equal(job->meta.usage.completion_tokens, 5);
+    assert_int_equal(job->meta.usage.total_tokens, 100);
+    assert_ended(job, OK, "");
+}
+
 static void the_extractive_generator_is_last_where_it_is_allowed(void **state)
 {
     static const char *const keys[] = {"key-of-openai", ""}; /* one that fails, none at all */
@@ -588,6 +615,7 @@ int main(void)
         REMOTE_TEST(going_on_is_given_up_before_what_else_may_be_refused),
         REMOTE_TEST(a_request_that_is_refused_without_all_that_is_refused),
         REMOTE_TEST(fallbacks_follow_each_other_before_the_first_text),
+        REMOTE_TEST(what_a_try_in_vain_has_used_counts_in_the_end),
         REMOTE_TEST(the_extractive_generator_is_last_where_it_is_allowed),
         REMOTE_TEST(failures_in_a_row_open_the_breaker),
         REMOTE_TEST(mistral_goes_on_and_what_it_repeats_is_left_out),
