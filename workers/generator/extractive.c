@@ -39,7 +39,7 @@ static struct stemmer *stemmer_of(struct extractive *extractive, const struct la
 
 void answer_say(struct answering *answering, const char *key)
 {
-    answer_append(&answering->text, slice_of(language_phrase(answering->question.language, key)));
+    answer_append(&answering->text, slice_of(language_phrase(answering->question.answer_in, key)));
 }
 
 void answer_introduce(struct answering *answering)

@@ -68,6 +68,8 @@ static void judge_message(struct generation *generation)
     const struct chat_request *request = &generation->request;
     generation->language = language_find(request->language);
     if (!generation->language) generation->language = language_detect(request->message, NULL);
+    generation->answer_in = language_find(request->agent.language);
+    if (!generation->answer_in) generation->answer_in = generation->language;
     generation->level = level_of(request->complexity);
     if (generation->level == COMPLEXITY_COUNT)
         generation->level = complexity_classify(generation->language, request->message);

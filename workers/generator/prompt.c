@@ -190,7 +190,7 @@ static bool found_nothing(const struct chat_request *request, size_t given)
 static struct slice introduction(const struct prompt_input *input)
 {
     bool has_documents = input->request->portfolio_id;
-    return has_documents ? slice_of(language_phrase(input->language, "intro"))
+    return has_documents ? slice_of(language_phrase(input->answer_in, "intro"))
                          : SLICE("You are a helpful assistant.");
 }
 
@@ -205,7 +205,7 @@ static struct slice write_system(const struct prompt_input *input, struct slice 
     if (given) add_paragraph(&text, slice_of(rules));
     if (found_nothing(input->request, given)) add_paragraph(&text, slice_of(nothing_found));
     add_paragraph(&text, slice_of(arena_printf(arena, "The question is in %s. %s", language,
-                                               language_phrase(input->language, "answer_in"))));
+                                               language_phrase(input->answer_in, "answer_in"))));
     struct slice system = arena_slice(arena, buffer_slice(&text));
     buffer_free(&text);
     return system;

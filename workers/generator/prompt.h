@@ -34,7 +34,7 @@ struct prompt_input {
     const struct chat_request *request;
     const struct history *history;
     const struct context *context;
-    const struct language *language;
+    const struct language *language, *answer_in; /* of the question, of the answer */
 };
 
 /* Everything in *prompt lies in the arena or in the input. */

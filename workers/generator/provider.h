@@ -27,8 +27,9 @@ struct generation {
     void *data;    /* the provider's own, of this answer */
     struct chat_request request;
     struct history history;
-    struct context passages; /* cited by their place in the list, from 1 */
-    const struct language *language;
+    struct context passages;          /* cited by their place in the list, from 1 */
+    const struct language *language;  /* of the question */
+    const struct language *answer_in; /* the agent's, or else the question's */
     enum complexity level;
     const struct target *targets; /* asked in turn */
     size_t target_count, target;  /* and the one that is asked now */

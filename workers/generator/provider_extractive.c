@@ -86,6 +86,7 @@ static void write_extract(struct generation *generation, struct writing *writing
 {
     struct asked asked = {.message = generation->request.message,
                           .language = generation->language,
+                          .answer_in = generation->answer_in,
                           .level = generation->level};
     struct extract extract;
     note_earlier(&generation->history, &asked);
@@ -131,7 +132,7 @@ static void extractive_start(struct generation *generation)
     struct writing *writing = arena_alloc(arena, sizeof *writing);
     const char *key = phrase_key(generation);
     if (key)
-        write_phrase(writing, arena, language_phrase(generation->language, key));
+        write_phrase(writing, arena, language_phrase(generation->answer_in, key));
     else
         write_extract(generation, writing, arena);
     generation->data = writing;

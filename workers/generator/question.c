@@ -192,6 +192,7 @@ void question_read(const struct asked *asked, struct stemmer *stemmer, struct qu
 {
     struct reading reading = {.asked = asked, .stemmer = stemmer, .question = question};
     question->language = asked->language;
+    question->answer_in = asked->answer_in ? asked->answer_in : asked->language;
     question->level = asked->level;
     question->count = question->groups = question->wants = 0;
     question->documents = false;

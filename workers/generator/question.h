@@ -39,7 +39,7 @@ enum {
 };
 
 struct question {
-    const struct language *language;
+    const struct language *language, *answer_in;
     enum complexity level;
     enum question_shape shape;
     struct term terms[TERMS_MAX];
@@ -55,6 +55,7 @@ struct question {
 struct asked {
     struct slice message;
     const struct language *language;
+    const struct language *answer_in; /* NULL: the question's */
     enum complexity level;
     struct slice earlier[EARLIER_MAX];
     size_t earlier_count;

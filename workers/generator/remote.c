@@ -473,7 +473,7 @@ static void build_prompt(struct remote_answer *answer)
 {
     struct generation *generation = answer->generation;
     struct prompt_input input = {&generation->request, &generation->history, &generation->passages,
-                                 generation->language};
+                                 generation->language, generation->answer_in};
     prompt_build(&input, job_arena(generation->job), &answer->prompt);
     generation->citable = answer->prompt.passages;
 }

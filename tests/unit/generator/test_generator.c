@@ -106,17 +106,30 @@ static void an_answer_ends_with_author_usage_and_the_citations_it_shows(void **s
     job_free(job);
 }
 
-static void the_language_decides_the_phrases(void **state)
+static void the_language_of_the_agent_or_else_of_the_question_decides_the_phrases(void **state)
 {
-    struct job *job = job_new("", "trivial", 0, 0);
-    struct chat_request request = {
-        .message = SLICE("hola"), .language = SLICE("es"), .complexity = SLICE("trivial")};
+    static const struct {
+        const char *message, *language, *agents, *key;
+    } cases[] = {
+        {"hola", "es", "", "greeting"},
+        {"hello", "en", "es", "greeting"},
+        {"Which pump is it?", "en", "es", "no_documents"},
+        {"¿Qué bomba es?", "es", "es", "no_documents"},
+    };
     (void)state;
-    job->frames[JOB_REQUEST].len = 0;
-    record_encode(chat_request_type(), &request, &job->frames[JOB_REQUEST]);
-    generator_pool.start(pool, job);
-    assert_string_equal(text_of(job), language_phrase(language_find(SLICE("es")), "greeting"));
-    job_free(job);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct job *job = job_new("", "", 0, 0);
+        struct chat_request request = {
+            .message = slice_of(cases[i].message),
+            .language = slice_of(cases[i].language),
+            .agent = {.provider = SLICE("extractive"), .language = slice_of(cases[i].agents)}};
+        job->frames[JOB_REQUEST].len = 0;
+        record_encode(chat_request_type(), &request, &job->frames[JOB_REQUEST]);
+        generator_pool.start(pool, job);
+        assert_string_equal(text_of(job),
+                            language_phrase(language_find(SLICE("es")), cases[i].key));
+        job_free(job);
+    }
 }
 
 static void a_follow_up_reads_the_history(void **state)
@@ -297,7 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_needs_no_document_is_answered_by_a_phrase),
         cmocka_unit_test(an_answer_ends_with_author_usage_and_the_citations_it_shows),
-        cmocka_unit_test(the_language_decides_the_phrases),
+        cmocka_unit_test(the_language_of_the_agent_or_else_of_the_question_decides_the_phrases),
         cmocka_unit_test(a_follow_up_reads_the_history),
         cmocka_unit_test(a_full_window_stops_the_answer_until_there_is_room),
         cmocka_unit_test(a_cancelled_answer_ends_with_its_usage),

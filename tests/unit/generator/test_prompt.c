@@ -16,7 +16,7 @@ struct asked {
     struct chat_request request;
     struct history history;
     struct context context;
-    const char *language;
+    const char *language, *answer_in;
 };
 
 static struct asked question(const char *message)
@@ -25,7 +25,8 @@ static struct asked question(const char *message)
                                       .max_tokens = 2000,
                                       .top_k = 3,
                                       .portfolio_id = 1},
-                          .language = "en"};
+                          .language = "en",
+                          .answer_in = "en"};
 }
 
 static void said(struct asked *asked, const char *const (*pairs)[2], size_t count,
@@ -43,7 +44,8 @@ static struct prompt build(const struct asked *asked, struct arena *arena)
 {
     struct prompt prompt;
     struct prompt_input input = {&asked->request, &asked->history, &asked->context,
-                                 language_find(slice_of(asked->language))};
+                                 language_find(slice_of(asked->language)),
+                                 language_find(slice_of(asked->answer_in))};
     prompt_build(&input, arena, &prompt);
     return prompt;
 }
@@ -169,17 +171,19 @@ static void an_agent_without_documents_hears_nothing_of_passages(void **state)
 
 static void the_language_is_named_and_asked_for_in_its_own_words(void **state)
 {
-    static const char *const want[][2] = {
-        {"en", "The question is in English. Answer in English."},
-        {"es", "The question is in Spanish. Responde en español."},
+    static const char *const want[][3] = {
+        {"en", "en", "The question is in English. Answer in English."},
+        {"es", "es", "The question is in Spanish. Responde en español."},
+        {"en", "es", "The question is in English. Responde en español."},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         struct asked asked = question("Hola");
         struct arena arena = {0};
         asked.language = want[i][0];
+        asked.answer_in = want[i][1];
         struct prompt prompt = build(&asked, &arena);
-        assert_true(ends_with(prompt.system, want[i][1]));
+        assert_true(ends_with(prompt.system, want[i][2]));
         arena_free(&arena);
     }
 }
