@@ -203,6 +203,7 @@ static void on_next(struct lanes *lanes, struct lane_job *job, const struct lane
     job->front = job->record;
     job->deaths = job->lone_deaths = job->requeues = 0;
     job->avoid = 0;
+    job->refuser_count = 0;
     token_stream_begin(&job->stream, job->attempt);
     if (job->state == JOB_SENT) job_move(lanes, job, JOB_RUNNING, now_us);
     job_move(lanes, job, JOB_QUEUED, now_us);
@@ -238,14 +239,35 @@ static bool may_requeue(const struct lanes *lanes, const struct lane_job *job,
            job->requeues < lanes->limits.requeues_max;
 }
 
+/* The worker has not what the job needs, which waiting does not mend: another is asked at once, as
+ * long as there is one. True if so. */
+static bool ask_another(struct lanes *lanes, struct lane_job *job, uint64_t now_us)
+{
+    enum pool pool = job_pool(job);
+    if (job->refuser_count == REFUSERS_MAX) return false;
+    job->refusers[job->refuser_count++] = job->session->boot;
+    if (!lane_has_unasked(&lanes->lane[pool], job)) return false;
+    job_redeliver(lanes, job, now_us);
+    lane_dispatch(lanes, pool, now_us);
+    return true;
+}
+
+static void hand_back(struct lanes *lanes, struct lane_job *job, struct slice code, uint64_t now_us)
+{
+    bool unserved = error_from_code(code) == ERR_EMBEDDER_UNAVAILABLE;
+    if (unserved && ask_another(lanes, job, now_us)) return;
+    job->until_us = now_us + ((uint64_t)BACKOFF_FIRST_MS * 1000 << job->requeues++);
+    job->avoid = job->session->boot;
+    job->refuser_count = 0;
+    job_move(lanes, job, JOB_BACKOFF, now_us);
+}
+
 static void on_fail(struct lanes *lanes, struct lane_job *job, const struct lane_event *event,
                     uint64_t now_us)
 {
     const struct fail_message *fail = &event->message->fail;
     if (may_requeue(lanes, job, fail)) {
-        job->until_us = now_us + ((uint64_t)BACKOFF_FIRST_MS * 1000 << job->requeues++);
-        job->avoid = job->session->boot;
-        job_move(lanes, job, JOB_BACKOFF, now_us);
+        hand_back(lanes, job, fail->code, now_us);
         return;
     }
     stage_done(job, now_us);

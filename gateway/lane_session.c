@@ -232,6 +232,21 @@ static bool suspect_fits(const struct lane_job *job, const struct lane_session *
     return !job_is_suspect(job) || session->suspects < MAX(job->lost_together / 2, (size_t)1);
 }
 
+static bool has_refused(const struct lane_job *job, const struct lane_session *session)
+{
+    size_t i = 0;
+    while (i < job->refuser_count && job->refusers[i] != session->boot) i++;
+    return i < job->refuser_count;
+}
+
+bool lane_has_unasked(const struct lane *lane, const struct lane_job *job)
+{
+    for (size_t i = 0; i < lane->session_count; i++)
+        if (lane->sessions[i]->state == SESSION_READY && !has_refused(job, lane->sessions[i]))
+            return true;
+    return false;
+}
+
 /* How well a worker suits a job; the highest wins. A free slot before a standby credit, one that
  * answers before one that may be standing still, another worker than the one it came from, then, of
  * retrievers, by rendezvous hashing for a job with an affinity, else by free credit. */
@@ -251,9 +266,11 @@ static struct lane_session *session_for(const struct lane *lane, const struct la
                                         uint64_t now_us)
 {
     struct lane_session *best = NULL;
+    bool choosy = job->refuser_count && lane_has_unasked(lane, job);
     for (size_t i = 0; i < lane->session_count; i++) {
         struct lane_session *session = lane->sessions[i];
         if (!session_takes_jobs(session) || !suspect_fits(job, session)) continue;
+        if (choosy && has_refused(job, session)) continue;
         if (!best || fitness(job, session, now_us) > fitness(job, best, now_us)) best = session;
     }
     return best;

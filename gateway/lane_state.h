@@ -8,6 +8,7 @@
 #define CANCEL_WAIT_MS   1000 /* an unanswered CANCEL is taken as answered */
 #define BACKOFF_FIRST_MS 50   /* doubles with every hand-back */
 #define KILLERS_MAX      4
+#define REFUSERS_MAX     16
 #define LONE_DEATHS_MAX  2 /* workers that died with this as their only job */
 #define SUSPECT_DEATHS   2
 #define VERDICT_MS       500 /* whoever was only cut off is back by then */
@@ -43,6 +44,8 @@ struct lane_job {
     unsigned deaths, lone_deaths, requeues;
     size_t lost_together;
     uint64_t killers[KILLERS_MAX];
+    uint64_t refusers[REFUSERS_MAX]; /* workers that have not what it needs: it goes to others */
+    size_t refuser_count;
     struct token_stream stream;
     uint64_t taken, tack_got, tack_bytes;
     err_t error;
@@ -148,6 +151,8 @@ void session_drain(struct lanes *lanes, struct lane_session *session, uint64_t n
 void session_complain(struct lane_session *session, struct slice trouble);
 /* Heartbeats out, missed heartbeats in. `late_us`: how long this process itself stood still. */
 void sessions_tick(struct lanes *lanes, uint64_t late_us, uint64_t now_us);
+/* A worker that takes jobs, with credit or not, has not refused this one. */
+bool lane_has_unasked(const struct lane *lane, const struct lane_job *job);
 /* Sends waiting jobs to workers with credit. */
 void lane_dispatch(struct lanes *lanes, enum pool pool, uint64_t now_us);
 void sessions_free(struct lanes *lanes);

@@ -219,7 +219,8 @@ static void end_short_job(struct sim *sim, struct worker *worker, struct wjob *j
     if (job->fails && sim_chance(sim, 500)) {
         message = about(job, MESSAGE_FAIL);
         message.fail.requeue = true;
-        message.fail.code = SLICE("provider_failed");
+        message.fail.code =
+            sim_chance(sim, 500) ? SLICE("embedder_unavailable") : SLICE("provider_failed");
         sim->clients[client].saw_failure = true;
     }
     body_set(body, FRAME_REQUEST, (struct slice){(char *)&client, sizeof(client)});

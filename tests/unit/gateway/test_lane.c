@@ -465,6 +465,48 @@ static void lane_hands_back_failed_jobs_after_a_pause(void **state)
     assert_int_equal(ended_with(world), ERR_STORE_BUSY);
 }
 
+static const struct lane_action *refuse(struct world *world, uint64_t session, uint64_t job,
+                                        uint64_t attempt)
+{
+    message(world, POOL_EMBED, session,
+            (struct message){.type = MESSAGE_FAIL,
+                             .job = job,
+                             .attempt = attempt,
+                             .fail = {.requeue = true, .code = SLICE("embedder_unavailable")}});
+    return sent(world, MESSAGE_JOB);
+}
+
+static void lane_asks_every_worker_for_an_embedder_before_it_counts_a_hand_back(void **state)
+{
+    enum { WORKERS = 6 }; /* more than a job may be handed back */
+    struct world *world = *state;
+    for (uint64_t session = 1; session <= WORKERS; session++)
+        join(world, POOL_EMBED, session, (char[]){(char)('a' + session), 0}, 1);
+    uint64_t job = submit(world, "E"), asked = 0;
+    const struct lane_action *to = sent(world, MESSAGE_JOB);
+    for (uint64_t attempt = 1; attempt <= WORKERS; attempt++) {
+        assert_non_null(to);
+        assert_false(asked & 1u << to->session);
+        asked |= 1u << to->session;
+        to = refuse(world, to->session, job, attempt);
+    }
+    assert_null(to); /* all have refused: it waits, and is not lost */
+    assert_null(action(world, ACTION_END, 0));
+    tick_at(world, world->now + 60 * MS);
+    assert_int_equal(lanes_jobs(world->lanes), 1);
+}
+
+static void lane_waits_for_the_worker_that_has_not_refused(void **state)
+{
+    struct world *world = *state;
+    join(world, POOL_EMBED, 1, "a", 9);
+    uint64_t epoch = hello(world, POOL_EMBED, 2, "b"), job = submit(world, "E");
+    assert_int_equal(sent(world, MESSAGE_JOB)->session, 1);
+    assert_null(refuse(world, 1, job, 1)); /* the other one has no credit yet */
+    credit(world, POOL_EMBED, 2, epoch, 1);
+    assert_int_equal(sent(world, MESSAGE_JOB)->session, 2);
+}
+
 static void lane_passes_on_what_a_worker_says_of_a_callers_mistake_and_of_nothing_else(void **state)
 {
     static const struct {
@@ -691,6 +733,8 @@ int main(void)
         CASE(lane_gives_a_job_on_when_all_its_workers_were_only_cut_off),
         CASE(lane_takes_a_death_back_when_the_worker_returns),
         CASE(lane_hands_back_failed_jobs_after_a_pause),
+        CASE(lane_asks_every_worker_for_an_embedder_before_it_counts_a_hand_back),
+        CASE(lane_waits_for_the_worker_that_has_not_refused),
         CASE(lane_passes_on_what_a_worker_says_of_a_callers_mistake_and_of_nothing_else),
         CASE(lane_cancels_a_running_job_and_hears_its_usage),
         CASE(lane_cancels_a_waiting_job_at_once),
