@@ -202,6 +202,17 @@ static void a_new_version_is_not_answered_from_the_old_one(void **state)
     }
 }
 
+static void a_version_that_nobody_announced_is_learnt_when_the_configuration_ages(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->settings.agent_config_ttl_ms = 0; /* it is old at once */
+    make_answer(fixture, "stop");
+    portfolio_version = 10;
+    struct client client = ask_first(fixture, CHAT, QUESTION);
+    assert_int_equal(fake_count_of(KIND_CHAT), 2);
+    client_close(&client);
+}
+
 static void only_a_whole_answer_is_kept(void **state)
 {
     static const char *const reasons[] = {"length", "content_filter"};
@@ -479,6 +490,7 @@ int main(void)
         FLOW_TEST(a_kept_answer_is_recorded_like_any_other),
         FLOW_TEST(another_question_is_not_answered_from_it),
         FLOW_TEST(a_new_version_is_not_answered_from_the_old_one),
+        FLOW_TEST(a_version_that_nobody_announced_is_learnt_when_the_configuration_ages),
         FLOW_TEST(only_a_whole_answer_is_kept),
         FLOW_TEST(an_answer_is_kept_under_the_version_that_was_searched),
         FLOW_TEST(an_answer_found_by_words_for_want_of_a_vector_is_not_kept),
