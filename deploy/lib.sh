@@ -136,13 +136,23 @@ fetch_model_begin() {
     trap 'exit 143' TERM
 }
 
+# model_is_usable: as the embedder sees it. Who asked for it by name is refused at start instead.
+model_is_usable() {
+    reason=$("$MILLRACE_BIN/millrace-embedder" --check-model "$MODEL_DIR" 2>&1) && return
+    if [ "${EMBEDDER:-}" = model ]; then return; fi
+    reason=$(printf '%s\n' "$reason" | sed -n '$s/^[^ ]* error [^ ]* //p')
+    say "No embedding model: ${reason:-millrace-embedder cannot check $MODEL_DIR}." \
+        "Embeddings are by hashing; remove that folder, and deploy/up fetches the model anew"
+    return 1
+}
+
 # fetch_model_end: waits for it. With the model there, new portfolios use it, unless EMBEDDER says otherwise.
 fetch_model_end() {
     if [ -n "${fetching:-}" ]; then
         wait "$fetching" || true
         trap - EXIT INT TERM
     fi
-    if [ "${model:-yes}" = no ] || [ -z "${MODEL_DIR:-}" ] || ! model_is_there; then
+    if [ "${model:-yes}" = no ] || [ -z "${MODEL_DIR:-}" ] || ! model_is_there || ! model_is_usable; then
         unset MODEL_DIR
         return 0
     fi

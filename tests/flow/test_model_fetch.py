@@ -140,15 +140,20 @@ class Fetch(unittest.TestCase):
 
 
 class Up(unittest.TestCase):
-    """deploy/up, with a `millrace` that tells what it was started with."""
+    """deploy/up, with a `millrace` that tells what it was started with, and an embedder that finds every
+    model to be whole."""
 
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.model = self.folder / "model"
         self.bin = self.folder / "bin"
         self.bin.mkdir()
-        (self.bin / "millrace").write_text('#!/bin/sh\necho "EMBEDDER=$EMBEDDER MODEL_DIR=$MODEL_DIR"\n')
-        (self.bin / "millrace").chmod(0o755)
+        self.program("millrace", 'echo "EMBEDDER=$EMBEDDER MODEL_DIR=$MODEL_DIR"')
+        self.program("millrace-embedder", '[ "$1" = --check-model ]')
+
+    def program(self, name, script):
+        (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.bin / name).chmod(0o755)
 
     def up(self, *options, programs=None, **environment):
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "EMBEDDER", "MODEL_DIR"))}
@@ -157,13 +162,16 @@ class Up(unittest.TestCase):
             env={**clean, "MILLRACE_BIN": str(programs or self.bin), "PIP_CONFIG_FILE": os.devnull,
                  "PIP_NO_CACHE_DIR": "1", "PIP_NO_INDEX": "1", **environment})
 
-    def one_line(self, result, what):
+    def one_line_and_hashing(self, result, what):
         self.assertEqual(result.returncode, 0, result.stderr)
         lines = [line for line in result.stderr.splitlines() if not line.startswith("Fetching")]
         self.assertEqual(len(lines), 1, result.stderr)
         self.assertIn("No embedding model", lines[0])
         self.assertIn(what, lines[0])
         self.assertEqual(result.stdout, "EMBEDDER= MODEL_DIR=\n")
+
+    def one_line(self, result, what):
+        self.one_line_and_hashing(result, what)
         self.assertFalse(self.model.exists())
 
     def present(self):
@@ -184,6 +192,23 @@ class Up(unittest.TestCase):
     def test_a_model_that_is_there_is_used(self):
         self.present()
         result = self.up(MODEL_DIR=str(self.model))
+        self.assertEqual((result.stdout, result.stderr), (f"EMBEDDER=model MODEL_DIR={self.model}\n", ""))
+
+    def damaged(self):
+        """Looked at by the embedder itself."""
+        self.present()
+        (self.bin / "millrace-embedder").unlink()
+        (self.bin / "millrace-embedder").symlink_to(BIN / "millrace-embedder")
+
+    def test_a_damaged_model_is_one_line(self):
+        self.damaged()
+        result = self.up(MODEL_DIR=str(self.model))
+        self.one_line_and_hashing(result, f"{self.model}/weights/q1.npy: No such file")
+        self.assertNotIn(" error ", result.stderr)
+
+    def test_a_damaged_model_that_was_asked_for_is_the_embedders_to_refuse(self):
+        self.damaged()
+        result = self.up(MODEL_DIR=str(self.model), EMBEDDER="model")
         self.assertEqual((result.stdout, result.stderr), (f"EMBEDDER=model MODEL_DIR={self.model}\n", ""))
 
     def test_the_embedder_that_was_asked_for_stays(self):
