@@ -210,6 +210,7 @@ static bool alternate_by(const struct reading_table *table, const char *name, st
                          struct slice b)
 {
     struct slice line;
+    if (!table->language) return false;
     for (size_t i = 0; (line = language_reading(table->language, name, i)).len; i++)
         if (alternate(line, a, b)) return true;
     return false;
@@ -218,9 +219,6 @@ static bool alternate_by(const struct reading_table *table, const char *name, st
 bool reading_is_inflected(const struct reading_table *table, struct slice a, struct slice b,
                           bool generic)
 {
-    if (!table->language || reading_has(table, READING_FIXED, a) ||
-        reading_has(table, READING_FIXED, b))
-        return false;
     return alternate_by(table, "endings", a, b) ||
            (generic && alternate_by(table, "generic_endings", a, b));
 }
