@@ -6,6 +6,7 @@
 
 #include "common/ids.h"
 #include "gateway/admin_input.h"
+#include "gateway/auth.h"
 #include "gateway/directory.h"
 #include "gateway/routes.h"
 #include "proto/codec.h"
@@ -76,6 +77,12 @@ static uint64_t portfolio_id(const struct call *call)
     return calls[call->kind].ids >= PORTFOLIO_ID ? call->target.ids[0] : 0;
 }
 
+/* Before the exchange is over. */
+static struct slice tenant(const struct call *call)
+{
+    return call->target.caller->tenant;
+}
+
 /* --- the request frame --- */
 
 /* A whole number of the query, or `fallback` when it is not there. */
@@ -105,7 +112,7 @@ static err_t make_select(const struct call *call, struct buffer *frame,
                          struct json_problem *problem)
 {
     struct select select = {
-        .tenant = TENANT, .id = object_id(call), .portfolio_id = portfolio_id(call)};
+        .tenant = tenant(call), .id = object_id(call), .portfolio_id = portfolio_id(call)};
     err_t error = calls[call->kind].paged ? read_page(call->http, &select, problem) : OK;
     if (!error) record_encode(select_type(), &select, frame);
     return error;
@@ -114,7 +121,7 @@ static err_t make_select(const struct call *call, struct buffer *frame,
 static err_t make_input(struct call *call, struct buffer *frame, struct json_problem *problem)
 {
     struct admin_input input = {
-        .tenant = TENANT,
+        .tenant = tenant(call),
         .id = object_id(call),
         .portfolio_id = portfolio_id(call),
         .document_bytes_max = call->gateway->settings->document_bytes_max,

@@ -51,6 +51,7 @@ struct chat {
     struct gateway *gateway;
     struct http_request *http; /* NULL once the exchange is over */
     char request_id[HTTP_REQUEST_ID_MAX + 1];
+    char *tenant; /* of whoever asks */
     uint64_t started_us;
     const struct chat_shape *shape;
     struct chat_openai openai;

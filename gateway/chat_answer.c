@@ -156,7 +156,7 @@ static void fill_turn(const struct chat *chat, struct turn *turn)
 {
     const struct generation *generation = chat->follower.generation;
     *turn = (struct turn){
-        .tenant = TENANT,
+        .tenant = slice_of(chat->tenant),
         .conversation_id = chat->call.conversation_id,
         .agent_id = chat->agent_id,
         .portfolio_id = chat->portfolio_id,

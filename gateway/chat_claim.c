@@ -169,7 +169,7 @@ static const struct job_handler history_handler = {.on_end = on_history};
 
 static err_t ask_history(struct chat *chat)
 {
-    struct select select = {.tenant = TENANT, .id = chat->call.conversation_id};
+    struct select select = {.tenant = slice_of(chat->tenant), .id = chat->call.conversation_id};
     struct job_spec spec = {
         .kind = KIND_HISTORY,
         .body = body_new(),
@@ -209,7 +209,7 @@ static const struct job_handler claim_handler = {.on_end = on_claimed};
 static err_t ask_claim(struct chat *chat)
 {
     char digest[SHA256_HEX + 1], op[ID_SIZE];
-    struct claim_request request = {.tenant = TENANT,
+    struct claim_request request = {.tenant = slice_of(chat->tenant),
                                     .conversation_id = chat->call.conversation_id,
                                     .key = key_of(chat),
                                     .lease_ms = chat->gateway->settings->claim_lease_ms};

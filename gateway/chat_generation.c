@@ -28,7 +28,7 @@ static struct answer_question question_of(const struct chat *chat)
 {
     const struct agent *agent = config_agent(chat->agent);
     return (struct answer_question){
-        .tenant = TENANT,
+        .tenant = slice_of(chat->tenant),
         .agent_id = chat->agent_id,
         .agent_version = agent->version,
         .served = served(chat->gateway, agent),
@@ -63,7 +63,7 @@ static bool takes_semantic(const struct chat *chat)
 static void encode_question(struct chat *chat)
 {
     struct chat_request request = {
-        .tenant = TENANT,
+        .tenant = slice_of(chat->tenant),
         .message = chat->call.message,
         .language = slice_of(language_code(chat->language)),
         .complexity = slice_of(complexity_profile(chat->level)->name),

@@ -6,7 +6,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
-#include "gateway/gateway.h"
 #include "proto/codec.h"
 
 #define BUCKETS          1024
@@ -40,6 +39,7 @@ struct entry {
     struct directory *directory;
     enum kind kind;
     uint64_t id;
+    struct slice tenant;   /* owned */
     struct config *config; /* NULL: nothing known */
     uint64_t fresh_until_ms;
     uint64_t version;          /* newest heard of */
@@ -113,10 +113,28 @@ static struct entries *bucket_of(const struct directory *directory, enum kind ki
     return (struct entries *)&directory->buckets[hash >> 54];
 }
 
-static struct entry *entry_find(const struct directory *directory, enum kind kind, uint64_t id)
+/* The entries of one object: its owner's, and those of others who ask for it just now. */
+static struct entry *entry_seek(struct entry *entry, enum kind kind, uint64_t id)
 {
-    struct entry *entry = LIST_FIRST(bucket_of(directory, kind, id));
     while (entry && (entry->kind != kind || entry->id != id)) entry = LIST_NEXT(entry, link);
+    return entry;
+}
+
+static struct entry *entry_first(const struct directory *directory, enum kind kind, uint64_t id)
+{
+    return entry_seek(LIST_FIRST(bucket_of(directory, kind, id)), kind, id);
+}
+
+static struct entry *entry_next(const struct entry *entry)
+{
+    return entry_seek(LIST_NEXT(entry, link), entry->kind, entry->id);
+}
+
+static struct entry *entry_find(const struct directory *directory, struct slice tenant,
+                                enum kind kind, uint64_t id)
+{
+    struct entry *entry = entry_first(directory, kind, id);
+    while (entry && !slice_equal(entry->tenant, tenant)) entry = entry_next(entry);
     return entry;
 }
 
@@ -125,6 +143,7 @@ static void entry_free(struct entry *entry)
     LIST_REMOVE(entry, link);
     entry->directory->count--;
     config_unref(&entry->config);
+    free((char *)entry->tenant.ptr);
     free(entry);
 }
 
@@ -140,15 +159,17 @@ static void make_room(struct directory *directory)
     }
 }
 
-static struct entry *entry_of(struct directory *directory, enum kind kind, uint64_t id)
+static struct entry *entry_of(struct directory *directory, struct slice tenant, enum kind kind,
+                              uint64_t id)
 {
-    struct entry *entry = entry_find(directory, kind, id);
+    struct entry *entry = entry_find(directory, tenant, kind, id);
     if (entry) return entry;
     make_room(directory);
     entry = xcalloc(1, sizeof(*entry));
     entry->directory = directory;
     entry->kind = kind;
     entry->id = id;
+    entry->tenant = (struct slice){xstrndup(tenant.ptr, tenant.len), tenant.len};
     STAILQ_INIT(&entry->askers);
     LIST_INSERT_HEAD(bucket_of(directory, kind, id), entry, link);
     directory->count++;
@@ -229,7 +250,7 @@ static const struct job_handler fetch_handler = {.on_end = on_end};
 static err_t entry_fetch(struct entry *entry)
 {
     struct directory *directory = entry->directory;
-    struct select select = {.tenant = TENANT, .id = entry->id};
+    struct select select = {.tenant = entry->tenant, .id = entry->id};
     struct buffer frame = {0};
     uint64_t job;
     struct job_spec spec = {
@@ -252,10 +273,10 @@ static void entry_start(struct entry *entry)
     if (error) entry_fetched(entry, error, (struct slice){0});
 }
 
-void directory_ask(struct directory *directory, enum kind kind, uint64_t id, directory_cb *callback,
-                   void *context)
+void directory_ask(struct directory *directory, struct slice tenant, enum kind kind, uint64_t id,
+                   directory_cb *callback, void *context)
 {
-    struct entry *entry = entry_of(directory, kind, id);
+    struct entry *entry = entry_of(directory, tenant, kind, id);
     if (entry->config && clock_ms() < entry->fresh_until_ms) {
         count_lookup(entry, "hit");
         callback(context, OK, config_ref(entry->config));
@@ -272,8 +293,10 @@ void directory_ask(struct directory *directory, enum kind kind, uint64_t id, dir
 
 uint64_t directory_version(const struct directory *directory, enum kind kind, uint64_t id)
 {
-    const struct entry *entry = entry_find(directory, kind, id);
-    return entry ? entry->version : 0;
+    const struct entry *entry = entry_first(directory, kind, id);
+    uint64_t newest = 0;
+    for (; entry; entry = entry_next(entry)) newest = MAX(newest, entry->version);
+    return newest;
 }
 
 static void entry_outdate(struct entry *entry)
@@ -282,25 +305,31 @@ static void entry_outdate(struct entry *entry)
     entry->outdated = entry->fetching;
 }
 
-void directory_changed(struct directory *directory, const struct version_of *version)
+static void entry_changed(struct entry *entry, const struct version_of *version)
 {
-    bool agent = slice_equal(version->kind, SLICE("agent"));
     bool embedder = slice_equal(version->kind, SLICE("embedder"));
-    struct entry *entry =
-        entry_find(directory, agent ? KIND_AGENT_GET : KIND_PORTFOLIO_GET, version->id);
-    if (!entry) return;
     uint64_t *newest = embedder ? &entry->embedder_version : &entry->version;
     if (version->version <= *newest) return;
     *newest = version->version;
-    if (agent || embedder) entry_outdate(entry);
+    if (embedder || entry->kind == KIND_AGENT_GET) entry_outdate(entry);
+}
+
+void directory_changed(struct directory *directory, const struct version_of *version)
+{
+    bool agent = slice_equal(version->kind, SLICE("agent"));
+    enum kind kind = agent ? KIND_AGENT_GET : KIND_PORTFOLIO_GET;
+    struct entry *entry = entry_first(directory, kind, version->id);
+    for (; entry; entry = entry_next(entry)) entry_changed(entry, version);
 }
 
 void directory_forget(struct directory *directory, enum kind kind, uint64_t id)
 {
-    struct entry *entry = entry_find(directory, kind, id);
-    if (!entry) return;
-    entry_outdate(entry);
-    if (!entry->fetching) entry_free(entry);
+    struct entry *entry = entry_first(directory, kind, id), *next;
+    for (; entry; entry = next) {
+        next = entry_next(entry);
+        entry_outdate(entry);
+        if (!entry->fetching) entry_free(entry);
+    }
 }
 
 struct directory *directory_new(const struct settings *settings, struct lane_io *lanes)

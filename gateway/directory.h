@@ -7,7 +7,9 @@
  *                                                      └─ store away ─▶ the last known, else its
  * error
  *
- * A record is counted by reference: who holds it may read it, however old it gets. */
+ * What one tenant's id is answered with is told to that tenant alone; another's question about the
+ * same id goes to the store, which knows of none. A record is counted by reference: who holds it
+ * may read it, however old it gets. */
 #ifndef MILLRACE_GATEWAY_DIRECTORY_H
 #define MILLRACE_GATEWAY_DIRECTORY_H
 
@@ -26,10 +28,10 @@ void directory_destroy(struct directory **directory);
 /* `config` is NULL when there is an error; else the receiver owns one reference. */
 typedef void directory_cb(void *context, err_t error, struct config *config);
 
-/* Asks for an agent (KIND_AGENT_GET) or portfolio (KIND_PORTFOLIO_GET). Calls back exactly once,
- * perhaps before it returns. */
-void directory_ask(struct directory *directory, enum kind kind, uint64_t id, directory_cb *callback,
-                   void *context);
+/* Asks for a tenant's agent (KIND_AGENT_GET) or portfolio (KIND_PORTFOLIO_GET). Calls back exactly
+ * once, perhaps before it returns. */
+void directory_ask(struct directory *directory, struct slice tenant, enum kind kind, uint64_t id,
+                   directory_cb *callback, void *context);
 
 const struct agent *config_agent(const struct config *config);
 const struct portfolio *config_portfolio(const struct config *config);

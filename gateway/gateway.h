@@ -8,9 +8,6 @@
 #include "common/settings.h"
 #include "gateway/http_server.h"
 
-/* Whose objects these are, while nobody has to sign in. */
-#define TENANT SLICE("default")
-
 LIST_HEAD(chats, chat);
 
 struct gateway {

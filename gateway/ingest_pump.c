@@ -176,7 +176,7 @@ static const struct job_handler index_handler = {.on_stage = on_stage, .on_end =
 
 static err_t index_submit(struct pumped *portfolio, struct index_job *context)
 {
-    struct select select = {.tenant = TENANT, .portfolio_id = portfolio->portfolio_id};
+    struct select select = {.portfolio_id = portfolio->portfolio_id}; /* whose, the store knows */
     struct buffer frame = {0};
     char op[ID_SIZE];
     uint64_t job;

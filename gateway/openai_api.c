@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/text.h"
+#include "gateway/auth.h"
 #include "gateway/embedders.h"
 #include "gateway/lane_io.h"
 #include "gateway/openai_request.h"
@@ -32,12 +33,18 @@ struct call_kind {
     err_t (*answer)(struct call *call, const void *result, struct buffer *out);
 };
 
+/* Before the exchange is over. */
+static struct slice tenant(const struct call *call)
+{
+    return http_target(call->http)->caller->tenant;
+}
+
 /* --- models --- */
 
 static err_t ask_models(struct call *call, struct buffer *frame)
 {
-    (void)call;
-    record_encode(select_type(), &(struct select){.tenant = TENANT, .limit = MODELS_MAX}, frame);
+    struct select select = {.tenant = tenant(call), .limit = MODELS_MAX};
+    record_encode(select_type(), &select, frame);
     return OK;
 }
 
@@ -57,7 +64,7 @@ static struct slice last_segment(struct slice path)
 
 static err_t ask_model(struct call *call, struct buffer *frame)
 {
-    struct select select = {.tenant = TENANT};
+    struct select select = {.tenant = tenant(call)};
     err_t error = openai_agent_of(last_segment(http_path(call->http)), &select.id);
     if (!error) record_encode(select_type(), &select, frame);
     return error;
@@ -94,7 +101,7 @@ static err_t ask_embeddings(struct call *call, struct buffer *frame)
 {
     const struct settings *settings = call->gateway->settings;
     struct openai_limits limits = {.characters_max = settings->message_characters_max};
-    struct embed_request request = {.tenant = TENANT};
+    struct embed_request request = {.tenant = tenant(call)};
     err_t error = openai_texts_read(http_body(call->http), &limits, http_arena(call->http),
                                     &call->texts, &call->problem);
     if (!error) error = choose_embedder(call, &request.embedder);

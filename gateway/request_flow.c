@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "gateway/auth.h"
 #include "gateway/chat_claim.h"
 #include "gateway/chat_generation.h"
 #include "gateway/chat_shapes.h"
@@ -46,7 +47,8 @@ static void on_agent(void *context, err_t error, struct config *config)
 static void step_agent(struct chat *chat)
 {
     chat->waiting = true;
-    directory_ask(chat->gateway->directory, KIND_AGENT_GET, chat->agent_id, on_agent, chat);
+    directory_ask(chat->gateway->directory, slice_of(chat->tenant), KIND_AGENT_GET, chat->agent_id,
+                  on_agent, chat);
 }
 
 static void on_portfolio(void *context, err_t error, struct config *config)
@@ -62,8 +64,8 @@ static void step_portfolio(struct chat *chat)
     if (!chat->portfolio_id) chat->portfolio_id = config_agent(chat->agent)->portfolio_id;
     if (!chat->portfolio_id) return;
     chat->waiting = true;
-    directory_ask(chat->gateway->directory, KIND_PORTFOLIO_GET, chat->portfolio_id, on_portfolio,
-                  chat);
+    directory_ask(chat->gateway->directory, slice_of(chat->tenant), KIND_PORTFOLIO_GET,
+                  chat->portfolio_id, on_portfolio, chat);
 }
 
 uint64_t chat_time_left_ms(const struct chat *chat)
@@ -165,7 +167,6 @@ static const struct flow_step {
     void (*run)(struct chat *chat);
     unsigned runs_for;
 } steps[] = {
-    /* auth and rate_limit belong here: before the body is looked at */
     {"read", step_read, ANY},
     {"agent", step_agent, ANY},
     {"portfolio", step_portfolio, ANY},
@@ -190,6 +191,7 @@ static void chat_free(struct chat *chat)
     buffer_free(&chat->openai.head);
     buffer_free(&chat->known_timings);
     free(chat->question);
+    free(chat->tenant);
     free(chat);
 }
 
@@ -233,9 +235,11 @@ static void chat_start(struct gateway *gateway, struct http_request *request,
 {
     struct chat *chat = xcalloc(1, sizeof(*chat));
     const char *id = http_request_id(request);
+    struct slice tenant = http_target(request)->caller->tenant;
     LIST_INSERT_HEAD(&gateway->chats, chat, link);
     chat->gateway = gateway;
     chat->http = request;
+    chat->tenant = xstrndup(tenant.ptr, tenant.len);
     chat->shape = shape;
     chat->started_us = http_started_us(request);
     chat->level = COMPLEXITY_COUNT;

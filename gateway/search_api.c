@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/complexity.h"
+#include "gateway/auth.h"
 #include "gateway/chat_request.h"
 #include "gateway/directory.h"
 #include "gateway/embedders.h"
@@ -87,7 +88,7 @@ static struct body *encode_question(const struct search *search, const struct po
     if (!language) language = language_detect(search->call.query, NULL);
     enum complexity level = complexity_classify(language, search->call.query);
     struct chat_request request = {
-        .tenant = TENANT,
+        .tenant = http_target(search->http)->caller->tenant,
         .message = search->call.query,
         .language = slice_of(language_code(language)),
         .complexity = slice_of(complexity_profile(level)->name),
@@ -152,6 +153,6 @@ void search_whole(struct gateway *gateway, struct http_request *request)
     search->call = call;
     search->waiting = true;
     http_on_end(request, on_http_end, search);
-    directory_ask(gateway->directory, KIND_PORTFOLIO_GET, search->portfolio_id, on_portfolio,
-                  search);
+    directory_ask(gateway->directory, http_target(request)->caller->tenant, KIND_PORTFOLIO_GET,
+                  search->portfolio_id, on_portfolio, search);
 }

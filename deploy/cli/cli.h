@@ -15,6 +15,7 @@ int prepare_main(int argc, char **argv);
 int rekey_main(int argc, char **argv);
 int reembed_main(int argc, char **argv);
 int supervise_main(int argc, char **argv);
+int token_main(int argc, char **argv);
 
 /* A line to standard error, with the program's name in front. */
 void complain(const char *format, ...) PRINTF(1, 2);

@@ -14,6 +14,15 @@ struct client {
     struct curl_slist *headers;
 };
 
+static void append_token(struct client *client, const char *token)
+{
+    struct buffer line = {0};
+    buffer_printf(&line, "Authorization: Bearer %s", token);
+    buffer_append_char(&line, '\0');
+    client->headers = curl_slist_append(client->headers, line.data);
+    buffer_free(&line);
+}
+
 struct client *client_new(const char *url)
 {
     struct client *client = xcalloc(1, sizeof(*client));
@@ -26,6 +35,8 @@ struct client *client_new(const char *url)
     client->easy = curl_easy_init();
     client->headers = curl_slist_append(NULL, "Content-Type: application/json");
     client->headers = curl_slist_append(client->headers, "Expect:");
+    const char *token = getenv("MILLRACE_TOKEN");
+    if (token && *token) append_token(client, token);
     return client;
 }
 

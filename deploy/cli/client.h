@@ -10,7 +10,8 @@
 
 struct client;
 
-/* `url` NULL: MILLRACE_URL from the environment, else http://127.0.0.1:8000. */
+/* `url` NULL: MILLRACE_URL from the environment, else http://127.0.0.1:8000. Calls carry the access
+ * token that MILLRACE_TOKEN holds, if it is set. */
 struct client *client_new(const char *url) MUST_USE;
 void client_destroy(struct client **client);
 const char *client_url(const struct client *client);

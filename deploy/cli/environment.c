@@ -15,6 +15,7 @@ static const struct grant {
     {"LC_ALL", OF_ALL},
     {"TZ", OF_ALL},
     {"TMPDIR", OF_ALL},
+    {"MILLRACE_TOKEN", OF_CLI},
     {"ASAN_OPTIONS", OF_ALL},
     {"LSAN_OPTIONS", OF_ALL},
     {"UBSAN_OPTIONS", OF_ALL},

@@ -33,6 +33,7 @@ static const struct command {
     {"settings", settings_main, "print all settings of all processes, as a Markdown table"},
     {"errors", errors_main, "print all error codes with their status, as a Markdown table"},
     {"migrate", migrate_main, "bring the store's schema up to date"},
+    {"token", token_main, "write an access token, which AUTH_MODE=jwt asks for"},
     {"rekey", rekey_main, "seal the stored keys of providers under a new AGENT_KMS_KEY"},
     {"supervise", supervise_main, "run a whole system on this machine (what deploy/up calls)"},
     {"prepare", prepare_main, "wait until a server is ready and load the demo into an empty one"},
@@ -43,7 +44,9 @@ static int print_help(void)
     printf("usage: millrace COMMAND [argument]...    millrace COMMAND --help tells more\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
-    printf("\nThe server is MILLRACE_URL, http://127.0.0.1:8000 where that is not set.\n");
+    printf("\nThe server is MILLRACE_URL, http://127.0.0.1:8000 where that is not set; an access "
+           "token "
+           "for it\nis MILLRACE_TOKEN.\n");
     return 0;
 }
 

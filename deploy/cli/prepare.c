@@ -1,6 +1,7 @@
 /* millrace prepare: waits until a server is ready, then gives an empty one the demo: a portfolio of
  * that name, which agent 1 answers from. Once that has been done (--mark names the file that says
- * so), or where somebody has made portfolios of their own, the demo stays away. */
+ * so), or where somebody has made portfolios of their own, the demo stays away. With JWT_SECRET it
+ * writes its own access token. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -8,13 +9,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/access_token.h"
 #include "common/clock.h"
+#include "common/settings.h"
 #include "deploy/cli/cli.h"
 #include "deploy/cli/client.h"
 
 #define READY_TIMEOUT_MS 60000
 #define POLL_MS          20
 #define DEMO_PORTFOLIO   "demo"
+#define TOKEN_TTL_S      600
 
 struct prepare_options {
     const char *url;
@@ -140,11 +144,34 @@ static bool load_demo(struct client *client, const struct prepare_options *optio
            point_agent_at(client, portfolio) && (!options->mark || write_mark(options->mark));
 }
 
+/* The demo is of the tenant that everybody is where nobody needs a token. */
+static bool set_token(const char *secret)
+{
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct access access = {SLICE("default"), SLICE("prepare"), SCOPE_ADMIN,
+                            .until_s = now_s + TOKEN_TTL_S};
+    struct buffer token = {0};
+    if (getenv("MILLRACE_TOKEN") || !*secret) return true;
+    err_t error = access_write(&access, slice_of(secret), now_s, &token);
+    buffer_append_char(&token, '\0');
+    if (error)
+        complain("JWT_SECRET: %s", error_text(error));
+    else
+        setenv("MILLRACE_TOKEN", token.data, true);
+    buffer_free(&token);
+    return !error;
+}
+
 int prepare_main(int argc, char **argv)
 {
     struct prepare_options options = {0};
+    struct settings settings;
+    char *environment_only[] = {argv[0], NULL};
     bool wants;
-    if (!read_options(argc, argv, &options)) return EXIT_USAGE;
+    if (settings_load(OF_CLI, "millrace prepare", 1, environment_only, &settings, NULL) ||
+        !read_options(argc, argv, &options))
+        return EXIT_USAGE;
+    if (!set_token(settings.jwt_secret)) return 1;
     struct client *client = client_new(options.url);
     bool prepared = wait_until_ready(client, options.without_workers) &&
                     wants_demo(client, &options, &wants) && (!wants || load_demo(client, &options));

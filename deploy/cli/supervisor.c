@@ -187,11 +187,11 @@ static bool signal_all(struct supervisor *s, unsigned processes, int number)
 
 /* --- helpers --- */
 
+/* A helper talks to the store or to the gateway, as the operator would. */
 static void helper_start(struct supervisor *s, char *const *argv)
 {
     char *path = launch_sibling("millrace");
-    /* A helper talks to the store or to the gateway, as the operator would. */
-    char **environment = environment_for(OF_RETRIEVER, s->own, environ);
+    char **environment = environment_for(OF_RETRIEVER | OF_CLI, s->own, environ);
     s->helper = argv[1];
     s->helper_pid = launch(&(struct launch){path, argv, environment, -1});
     free(environment);

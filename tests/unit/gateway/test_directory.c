@@ -11,7 +11,8 @@
 #include "fake_lanes.h"
 #include "gateway/directory.h"
 
-#define ID 7
+#define ID    7
+#define OWNER SLICE("acme")
 
 static const struct settings settings = {.agent_config_ttl_ms = 3600000};
 static struct directory *directory;
@@ -46,7 +47,7 @@ static void on_portfolio(void *context, err_t error, struct config *config)
 /* True if the store had to be asked, which then answers. */
 static bool ask(const char *has, uint64_t version)
 {
-    directory_ask(directory, KIND_PORTFOLIO_GET, ID, on_portfolio, NULL);
+    directory_ask(directory, OWNER, KIND_PORTFOLIO_GET, ID, on_portfolio, NULL);
     struct fake_job *job = fake_job_of(KIND_PORTFOLIO_GET);
     if (!job) return false;
     fake_answer(job, &(struct portfolio){.id = ID, .version = version, .embedder = slice_of(has)});
@@ -86,13 +87,37 @@ static void another_embedder_is_asked_for_once_however_often_it_is_told(void **s
 static void an_embedder_that_changes_while_it_is_fetched_is_asked_for_again(void **state)
 {
     (void)state;
-    directory_ask(directory, KIND_PORTFOLIO_GET, ID, on_portfolio, NULL);
+    directory_ask(directory, OWNER, KIND_PORTFOLIO_GET, ID, on_portfolio, NULL);
     changed("embedder", 2);
     fake_answer(fake_job_of(KIND_PORTFOLIO_GET),
                 &(struct portfolio){.id = ID, .version = 1, .embedder = SLICE("a")});
     assert_string_equal(embedder, "a");
     assert_true(ask("b", 2));
     assert_string_equal(embedder, "b");
+}
+
+static void on_refused(void *context, err_t error, struct config *config)
+{
+    assert_null(config);
+    *(err_t *)context = error;
+}
+
+static void what_is_known_of_one_tenants_portfolio_is_not_told_to_another(void **state)
+{
+    err_t told = OK;
+    (void)state;
+    assert_true(ask("a", 1));
+    directory_ask(directory, SLICE("other"), KIND_PORTFOLIO_GET, ID, on_refused, &told);
+    assert_int_equal(told, OK); /* not answered from memory */
+    assert_int_equal(directory_version(directory, KIND_PORTFOLIO_GET, ID), 1);
+    fake_fail(fake_job_of(KIND_PORTFOLIO_GET), ERR_PORTFOLIO_NOT_FOUND);
+    assert_int_equal(told, ERR_PORTFOLIO_NOT_FOUND);
+    assert_false(ask("a", 1)); /* its owner's is still there */
+    directory_ask(directory, SLICE("other"), KIND_PORTFOLIO_GET, ID, on_refused, &told);
+    directory_forget(directory, KIND_PORTFOLIO_GET, ID);
+    fake_fail(fake_job_of(KIND_PORTFOLIO_GET), ERR_STORE_UNAVAILABLE);
+    assert_int_equal(told, ERR_STORE_UNAVAILABLE); /* no last known one of somebody else's */
+    assert_true(ask("a", 1));
 }
 
 #define DIRECTORY_TEST(test) cmocka_unit_test_setup_teardown(test, open_directory, close_directory)
@@ -102,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DIRECTORY_TEST(new_content_of_a_portfolio_is_no_reason_to_ask_again),
         DIRECTORY_TEST(another_embedder_is_asked_for_once_however_often_it_is_told),
+        DIRECTORY_TEST(what_is_known_of_one_tenants_portfolio_is_not_told_to_another),
         DIRECTORY_TEST(an_embedder_that_changes_while_it_is_fetched_is_asked_for_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
