@@ -43,7 +43,8 @@ enum settings_of {
     U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
     U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \
     U(connections_max,       CONNECTIONS_MAX,       OF_GATEWAY,   8192, 16, 1000000, "open client connections") \
-    T(database_url,          DATABASE_URL,          OF_RETRIEVER | OF_CLI, "sqlite:var/millrace.db", NULL, "the store: sqlite:PATH") \
+    U(database_connections_max, DATABASE_CONNECTIONS_MAX, OF_RETRIEVER, 6, 3, 1000, "connections that a retriever opens to PostgreSQL") \
+    T(database_url,          DATABASE_URL,          OF_RETRIEVER | OF_CLI, "sqlite:var/millrace.db", NULL, "the store: sqlite:PATH or postgresql://USER@HOST/DATABASE") \
     T(default_model,         DEFAULT_MODEL,         OF_GENERATOR,  "", NULL, "model of agents that name no provider; empty: the provider's default") \
     U(document_bytes_max,    DOCUMENT_BYTES_MAX,    OF_GATEWAY | OF_RETRIEVER, 16 * MIB, KIB, 256 * MIB, "largest document") \
     U(drain_timeout_ms,      DRAIN_TIMEOUT_MS,      OF_ALL,       10000, 0, 600000, "how long a process that was asked to stop finishes what it has") \
@@ -79,6 +80,7 @@ enum settings_of {
     T(name,                  NAME,                  OF_ALL,       "", NULL, "this process in logs and on the operator's screen") \
     T(openai_api_key,        OPENAI_API_KEY,        OF_GENERATOR | OF_EMBEDDER, "", NULL, "for agents without a key of their own, and EMBEDDER=openai") \
     T(openai_base_url,       OPENAI_BASE_URL,       OF_GENERATOR | OF_EMBEDDER, "https://api.openai.com/v1", NULL, "where OpenAI's interface is") \
+    U(openai_body_bytes_max, OPENAI_BODY_BYTES_MAX, OF_GATEWAY,   MIB, KIB, 64 * MIB, "largest request body below /v1, where clients send their whole history") \
     U(provider_connect_timeout_ms, PROVIDER_CONNECT_TIMEOUT_MS, OF_GENERATOR | OF_EMBEDDER, 3000, 10, 600000, "a provider that is not connected by then cannot be reached") \
     U(provider_first_token_timeout_ms, PROVIDER_FIRST_TOKEN_TIMEOUT_MS, OF_GENERATOR | OF_EMBEDDER, 30000, 10, 600000, "longest wait for the first token of an answer, or for embeddings") \
     T(provider_link_local,   PROVIDER_LINK_LOCAL,   OF_GENERATOR | OF_EMBEDDER, "refuse", "refuse|allow", "whether providers may have link-local and cloud metadata addresses") \

@@ -25,6 +25,11 @@ bool db_in_transaction(const struct db *db)
     return db->driver->in_transaction(db);
 }
 
+bool db_doubtful(const struct db *db)
+{
+    return db->driver->doubtful(db);
+}
+
 err_t db_savepoint(struct db *db, err_t (*part)(void *context), void *context)
 {
     err_t error = db_run(db, "SAVEPOINT part", "");

@@ -48,6 +48,7 @@ struct db_driver {
     err_t (*rollback)(struct db *db);
     err_t (*settle)(struct db *db);
     bool (*in_transaction)(const struct db *db);
+    bool (*doubtful)(const struct db *db);
     uint64_t (*now_ms)(const struct db *db);
     err_t (*reserve_chunks)(struct db *db, uint64_t count, uint64_t *first);
 };
@@ -62,6 +63,8 @@ err_t db_commit(struct db *db) MUST_USE;
 err_t db_rollback(struct db *db) MUST_USE;
 /* After some errors a database has rolled back by itself. */
 bool db_in_transaction(const struct db *db);
+/* True when nobody knows whether the last commit took place: its answer never came. */
+bool db_doubtful(const struct db *db);
 /* Runs `part`, in a transaction, so that it leaves nothing behind when it fails. */
 err_t db_savepoint(struct db *db, err_t (*part)(void *context), void *context) MUST_USE;
 

@@ -10,5 +10,6 @@ struct migration {
 };
 
 extern const struct migration migrations_sqlite[];
+extern const struct migration migrations_postgresql[];
 
 #endif

@@ -115,6 +115,7 @@ static err_t open_pool(struct worker *worker, void **context)
         .embedder = embedder->name,
         .history_messages_max = settings->history_messages_max,
         .document_bytes_max = settings->document_bytes_max,
+        .connections_max = settings->database_connections_max,
         .answer_ttl_ms = settings->cache_answer_ttl_s * 1000,
         .listener = &listener,
         .listener_context = retriever,

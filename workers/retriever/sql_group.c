@@ -118,11 +118,34 @@ static err_t run_group(struct sql_store *store, struct write *list)
     return commit(store, OK);
 }
 
+/* Where the database went away the group may be written again: nothing of it was committed, or
+ * those to whom it matters know their operations. */
+static bool repeatable(struct sql_store *store, struct write *list)
+{
+    bool doubtful = db_doubtful(store->writing), repeatable = true;
+    for (struct write *write = list; write; write = write->next) {
+        struct work *work = (struct work *)write;
+        if (doubtful && !work->call->op.len) repeatable = false;
+    }
+    return repeatable;
+}
+
+static err_t write_group(struct sql_store *store, struct write *list)
+{
+    err_t error = run_group(store, list);
+    if (error) roll_back(store);
+    if (error != ERR_STORE_UNAVAILABLE || !repeatable(store, list)) return error;
+    for (struct write *write = list; write; write = write->next)
+        store_call_free(((struct work *)write)->call);
+    error = run_group(store, list);
+    if (error) roll_back(store);
+    return error;
+}
+
 static void write_small(void *context, struct write *list)
 {
     struct sql_store *store = context;
-    err_t error = run_group(store, list);
-    if (error) roll_back(store);
+    err_t error = write_group(store, list);
     while (list) {
         struct work *work = (struct work *)list;
         list = list->next;

@@ -213,6 +213,12 @@ static err_t sqlite_settle(struct db *db)
     return OK;
 }
 
+static bool sqlite_doubtful(const struct db *db)
+{
+    (void)db;
+    return false;
+}
+
 static uint64_t sqlite_now_ms(const struct db *db)
 {
     (void)db;
@@ -242,6 +248,7 @@ static const struct db_driver driver = {
     .rollback = sqlite_rollback,
     .settle = sqlite_settle,
     .in_transaction = sqlite_in_transaction,
+    .doubtful = sqlite_doubtful,
     .now_ms = sqlite_now_ms,
     .reserve_chunks = sqlite_reserve_chunks,
 };

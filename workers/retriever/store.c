@@ -4,18 +4,27 @@
 #include "common/log.h"
 #include "workers/retriever/store_backend.h"
 
-static const struct store_backend *const backends[] = {&store_sqlite};
+static const struct {
+    const char *scheme;
+    const struct store_backend *backend;
+} schemes[] = {
+    {"sqlite:", &store_sqlite},
+    {"postgresql:", &store_postgres},
+    {"postgres:", &store_postgres},
+    {"postgresql+asyncpg:", &store_postgres},
+};
 
 /* The backend of a URL, and what follows its scheme. The URL may hold a password: only its scheme
  * is logged. */
 static const struct store_backend *backend_of(const char *url, const char **rest)
 {
-    for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
-        size_t len = strlen(backends[i]->scheme);
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t len = strlen(schemes[i].scheme);
         *rest = url + len;
-        if (!strncmp(url, backends[i]->scheme, len) && **rest) return backends[i];
+        if (!strncmp(url, schemes[i].scheme, len) && **rest) return schemes[i].backend;
     }
-    log_error("DATABASE_URL names no store that this program knows; known: sqlite:PATH");
+    log_error("DATABASE_URL names no store that this program knows; known: sqlite:PATH,"
+              " postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE");
     return NULL;
 }
 

@@ -37,18 +37,20 @@ struct store_listener {
 
 /* Texts and listener stay the caller's and must live on. */
 struct store_options {
-    const char *url;      /* "sqlite:PATH" */
+    const char *url;      /* "sqlite:PATH", "postgresql://..." */
     const char *embedder; /* of new portfolios: a name or a setting of the embedder table */
     size_t history_messages_max;
     size_t document_bytes_max;
-    uint64_t answer_ttl_ms; /* how long answers serve later questions */
+    uint64_t answer_ttl_ms;                /* how long answers serve later questions */
+    size_t connections_max;                /* to a server; at least 3 */
     const struct store_listener *listener; /* NULL: nobody listens */
     void *listener_context;
 };
 
 /* Opens the store, creating or migrating it first. ERR_BAD_SETTING for a URL of no known backend,
  * ERR_STORE_SCHEMA for a schema newer than this program, ERR_STORE_UNAVAILABLE, ERR_STORE_FAILED
- * (not a database); the reason is logged. A store that can only be read opens, and refuses writes.
+ * (not a database, or not ours to use); the reason is logged. A store that can only be read opens,
+ * and refuses writes; one on a server that is away opens, and refuses everything until it is back.
  */
 err_t store_open(struct event_base *base, const struct store_options *options,
                  struct store **store) MUST_USE;

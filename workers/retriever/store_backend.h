@@ -4,13 +4,13 @@
 
 #include "workers/retriever/store.h"
 
+/* `rest` is the URL without its scheme. */
 struct store_backend {
-    const char *scheme; /* "sqlite:" */
-    err_t (*open)(struct event_base *base, const struct store_options *options, const char *path,
+    err_t (*open)(struct event_base *base, const struct store_options *options, const char *rest,
                   struct store **store);
     void (*close)(struct store *store);
-    err_t (*migrate)(const char *path, unsigned *from, unsigned *to);
-    err_t (*reseal)(const char *path, const struct store_resealer *resealer, uint64_t *agents);
+    err_t (*migrate)(const char *rest, unsigned *from, unsigned *to);
+    err_t (*reseal)(const char *rest, const struct store_resealer *resealer, uint64_t *agents);
     void (*call)(struct store *store, struct store_call *call);
     void (*refresh)(struct store *store, struct store_refresh *refresh);
     void (*passages)(struct store *store, struct store_passages *passages);
@@ -21,6 +21,6 @@ struct store {
     const struct store_backend *backend;
 };
 
-extern const struct store_backend store_sqlite;
+extern const struct store_backend store_sqlite, store_postgres;
 
 #endif

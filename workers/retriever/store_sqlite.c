@@ -143,7 +143,6 @@ static err_t sqlite_open(struct event_base *base, const struct store_options *op
 }
 
 const struct store_backend store_sqlite = {
-    .scheme = "sqlite:",
     .open = sqlite_open,
     .close = sqlite_close,
     .migrate = sqlite_store_migrate,

@@ -1,5 +1,7 @@
 /* A fresh store for each test, and calls that turn the loop until they are done. The tests that use
- * only this know no backend. */
+ * only this know no backend: MILLRACE_TEST_STORE names a PostgreSQL server for them, on which each
+ * test has a database of its own (tests/support/postgres.py starts one); without it they use files.
+ */
 #ifndef MILLRACE_TESTS_STORE_FIXTURE_H
 #define MILLRACE_TESTS_STORE_FIXTURE_H
 
@@ -11,6 +13,7 @@
 #include <cmocka.h>
 
 #include <ftw.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,11 +37,13 @@ struct heard {
 
 struct fixture {
     struct event_base *base;
+    struct event *tick; /* the loop turns also where nothing happens: deadlines are looked at */
     struct store *store;
     struct arena arena;
     struct heard heard;
     char folder[64];
-    char url[128];
+    char database[64]; /* empty: a file */
+    char url[256];
 };
 
 static inline void fixture_on_version(void *context, const char *kind, uint64_t id,
@@ -56,6 +61,38 @@ static inline void fixture_on_pending(void *context, uint64_t portfolio_id)
     heard->pendings++;
 }
 
+/* Runs SQL on the server, in the database that the environment names. */
+static inline bool fixture_on_server(const char *sql)
+{
+    PGconn *server = PQconnectdb(getenv("MILLRACE_TEST_STORE"));
+    PGresult *result = PQexec(server, sql);
+    bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!done) fprintf(stderr, "%s: %s", sql, PQerrorMessage(server));
+    PQclear(result);
+    PQfinish(server);
+    return done;
+}
+
+/* A database for this test, and its URL: postgresql:///DATABASE?host=... */
+static inline bool fixture_make_database(struct fixture *f)
+{
+    static unsigned number;
+    const char *server = getenv("MILLRACE_TEST_STORE"), *options = strchr(server, '?');
+    char sql[128];
+    snprintf(f->database, sizeof(f->database), "test_%d_%u", (int)getpid(), number++);
+    snprintf(f->url, sizeof(f->url), "postgresql:///%s%s", f->database, options ? options : "");
+    snprintf(sql, sizeof(sql), "CREATE DATABASE %s", f->database);
+    return fixture_on_server(sql);
+}
+
+static inline void fixture_drop_database(struct fixture *f)
+{
+    char sql[128];
+    if (!*f->database) return;
+    snprintf(sql, sizeof(sql), "DROP DATABASE %s WITH (FORCE)", f->database);
+    fixture_on_server(sql);
+}
+
 static inline err_t fixture_open(struct fixture *f, struct store **store)
 {
     static const struct store_listener listener = {fixture_on_version, fixture_on_pending};
@@ -64,20 +101,30 @@ static inline err_t fixture_open(struct fixture *f, struct store **store)
         .embedder = "hashing",
         .history_messages_max = 4,
         .document_bytes_max = 100000,
+        .connections_max = 4,
         .listener = &listener,
         .listener_context = &f->heard,
     };
     return store_open(f->base, &options, store);
 }
 
+static inline void fixture_on_tick(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what, (void)context;
+}
+
 static inline int fixture_setup(void **state)
 {
+    static const struct timeval interval = {.tv_usec = 20000};
     struct fixture *f = xcalloc(1, sizeof(*f));
     log_open("test", "error");
     strcpy(f->folder, "/tmp/millrace-store-XXXXXX");
     if (!mkdtemp(f->folder)) return -1;
     snprintf(f->url, sizeof(f->url), "sqlite:%s/deep/store.db", f->folder);
+    if (getenv("MILLRACE_TEST_STORE") && !fixture_make_database(f)) return -1;
     f->base = event_base_new();
+    f->tick = event_new(f->base, -1, EV_PERSIST, fixture_on_tick, NULL);
+    event_add(f->tick, &interval);
     *state = f;
     return fixture_open(f, &f->store) ? -1 : 0;
 }
@@ -93,6 +140,8 @@ static inline int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     store_close(&f->store);
+    fixture_drop_database(f);
+    event_free(f->tick);
     event_base_free(f->base);
     arena_free(&f->arena);
     nftw(f->folder, fixture_remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -336,7 +336,7 @@ static void a_migrated_store_is_not_migrated_again(void **state)
 
 static void urls_of_no_store_are_refused(void **state)
 {
-    static const char *const urls[] = {"", "sqlite:", "sqlite", "mysql://h/d", "/tmp/x.db"};
+    static const char *const urls[] = {"", "sqlite:", "sqlite", "mysql://h/d", "postgresql:", "/tmp/x.db"};
     struct fixture *f = *state;
     struct store *store = NULL;
     log_open("test", "error");

@@ -1,0 +1,551 @@
+#include "workers/retriever/postgres_db.h"
+
+#include <endian.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define ANSWER_MS      20000 /* a server that says nothing for so long is gone */
+#define RETRY_MS_FIRST 50
+#define RETRY_MS_MAX   2000
+#define VALUES_MAX     32
+
+/* Whoever writes holds this lock, so that writers of all hosts come one after another. */
+#define WRITE_LOCK "pg_advisory_xact_lock(7014721)"
+
+/* A server notices a client that stopped in a transaction, and one that it can't reach; triggers
+ * know our own writes by millrace.writes. */
+static const char session[] =
+    "SET lock_timeout = '8s'; SET statement_timeout = '15s';"
+    "SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning;"
+    "SET plan_cache_mode = auto; SET bytea_output = hex; SET millrace.writes = '1'";
+
+/* Types by their numbers, which PostgreSQL never changes. */
+enum { TYPE_BOOL = 16, TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
+enum { TYPE_TEXT = 25, TYPE_FLOAT4 = 700, TYPE_FLOAT8 = 701 };
+
+static struct postgres_db *postgres_of(const struct rows *rows)
+{
+    return (struct postgres_db *)rows->db;
+}
+
+/* --- errors --- */
+
+/* By the first characters of SQLSTATE; what is not here is ERR_STORE_FAILED. */
+static const struct {
+    const char *state;
+    err_t error;
+} states[] = {
+    {"08", ERR_STORE_UNAVAILABLE},    /* connection */
+    {"57P", ERR_STORE_UNAVAILABLE},   /* the server shuts down or starts */
+    {"25P03", ERR_STORE_UNAVAILABLE}, /* we stopped in a transaction */
+    {"53300", ERR_STORE_UNAVAILABLE}, /* too many connections */
+    {"53", ERR_STORE_FULL},           /* disk, memory */
+    {"25006", ERR_STORE_FULL},        /* read-only */
+    {"40", ERR_STORE_BUSY},           /* deadlock, serialisation */
+    {"55P03", ERR_STORE_BUSY},        /* lock timeout */
+    {"57014", ERR_STORE_BUSY},        /* statement timeout */
+    {"23505", ERR_STORE_BUSY},        /* somebody wrote the same beside the lock */
+};
+
+static err_t error_of(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    err_t error = ERR_STORE_FAILED;
+    for (size_t i = 0; state && i < ARRAY_LEN(states); i++)
+        if (!strncmp(state, states[i].state, strlen(states[i].state))) {
+            error = states[i].error;
+            break;
+        }
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (error == ERR_STORE_FAILED || error == ERR_STORE_FULL)
+        log_error("postgresql: sqlstate=%s %s", state ? state : "none", text ? text : "");
+    return error;
+}
+
+/* Forgets the connection and everything that it held. */
+static err_t lose(struct postgres_db *db, const char *why)
+{
+    if (db->connection) log_warn("store: connection lost: %s", why);
+    PQfinish(db->connection);
+    db->connection = NULL;
+    for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
+    db->sent_count = 0;
+    db->in_transaction = false;
+    db->failed = OK;
+    return ERR_STORE_UNAVAILABLE;
+}
+
+/* --- what the server says --- */
+
+/* Waits until the next result can be taken without waiting. */
+static err_t await(struct postgres_db *db)
+{
+    uint64_t until = clock_ms() + ANSWER_MS;
+    for (;;) {
+        int unsent = PQflush(db->connection);
+        if (unsent >= 0 && !PQisBusy(db->connection)) return OK;
+        uint64_t now = clock_ms();
+        if (unsent < 0 || now >= until) return ERR_STORE_UNAVAILABLE;
+        struct pollfd wait = {PQsocket(db->connection), POLLIN | (unsent ? POLLOUT : 0), 0};
+        poll(&wait, 1, (int)(until - now));
+        if (wait.revents & POLLIN && !PQconsumeInput(db->connection)) return ERR_STORE_UNAVAILABLE;
+    }
+}
+
+/* All of a statement's results; the last one is kept in *kept. An error of an earlier statement
+ * stays the first one. */
+static err_t take_results(struct postgres_db *db, err_t *error, PGresult **kept)
+{
+    for (;;) {
+        if (await(db)) return ERR_STORE_UNAVAILABLE;
+        PGresult *result = PQgetResult(db->connection);
+        if (!result) return PQstatus(db->connection) == CONNECTION_OK ? OK : ERR_STORE_UNAVAILABLE;
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return OK;
+        }
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        if (!good && !*error) *error = error_of(result);
+        PQclear(*kept);
+        *kept = result;
+        if (PQstatus(db->connection) != CONNECTION_OK) return ERR_STORE_UNAVAILABLE;
+    }
+}
+
+/* Waits for all that was sent. *last is the last statement's result; the caller's to clear. */
+static err_t collect(struct postgres_db *db, PGresult **last)
+{
+    err_t error = OK, lost = PQpipelineSync(db->connection) ? OK : ERR_STORE_UNAVAILABLE;
+    PGresult *result = NULL;
+    for (size_t i = 0; !lost && i < db->sent_count; i++) {
+        err_t before = error;
+        lost = take_results(db, &error, &result);
+        if (db->sent[i] && (before || error)) db->sent[i]->prepared = false;
+    }
+    db->sent_count = 0;
+    PGresult *synced = NULL;
+    if (!lost) lost = take_results(db, &error, &synced);
+    PQclear(synced);
+    if (lost || error == ERR_STORE_UNAVAILABLE) {
+        PQclear(result);
+        return lose(db, lost ? PQerrorMessage(db->connection) : "the server ends it");
+    }
+    if (error && db->in_transaction) db->failed = error;
+    if (error || !last)
+        PQclear(result);
+    else
+        *last = result;
+    return error;
+}
+
+/* --- connecting --- */
+
+static err_t clock_read(struct postgres_db *db)
+{
+    uint64_t now = 0, asked = (uint64_t)clock_wall_ms();
+    err_t error = db_value(&db->db, &now,
+                           "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", "");
+    if (!error) db->clock_ahead_ms = (int64_t)now - (int64_t)asked;
+    return error;
+}
+
+static PGconn *connect_to(const char *url)
+{
+    static const char *const names[] = {
+        "dbname",           "connect_timeout",     "fallback_application_name",
+        "keepalives_idle",  "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout", "client_encoding",     NULL};
+    const char *const values[] = {url, "5", "millrace", "10", "5", "3", "20000", "UTF8", NULL};
+    return PQconnectdbParams(names, values, true);
+}
+
+static void on_notice(void *context, const char *text)
+{
+    (void)context;
+    log_debug("postgresql: %s", text);
+}
+
+/* Said once for every time that the store goes away. */
+static err_t connect_failed(struct postgres_db *db, err_t error, const char *why)
+{
+    if (!db->failures) log_error("store: no connection to PostgreSQL: %s", why);
+    uint64_t pause = RETRY_MS_FIRST << MIN(db->failures, 8u);
+    db->failures++;
+    db->retry_at_ms = clock_ms() + MIN(pause, (uint64_t)RETRY_MS_MAX);
+    if (db->connection) PQfinish(db->connection);
+    db->connection = NULL;
+    return error;
+}
+
+static err_t open_session(struct postgres_db *db)
+{
+    PQsetNoticeProcessor(db->connection, on_notice, NULL);
+    PQsetnonblocking(db->connection, 1);
+    if (!PQenterPipelineMode(db->connection)) return ERR_STORE_FAILED;
+    err_t error = db_script(&db->db, session);
+    if (!error) error = clock_read(db);
+    return error ? error : postgres_migrate(db, &db->schema_was, &db->schema);
+}
+
+err_t postgres_db_connect(struct postgres_db *db)
+{
+    if (db->connection) return OK;
+    if (db->connecting || clock_ms() < db->retry_at_ms) return ERR_STORE_UNAVAILABLE;
+    db->connection = connect_to(db->url);
+    if (PQstatus(db->connection) != CONNECTION_OK)
+        return connect_failed(db, ERR_STORE_UNAVAILABLE, PQerrorMessage(db->connection));
+    db->connecting = true;
+    err_t error = open_session(db);
+    db->connecting = false;
+    if (error) return connect_failed(db, error, error_text(error));
+    if (db->failures) log_info("store: connected again");
+    db->failures = 0;
+    db->connections++;
+    return OK;
+}
+
+void postgres_db_close(struct postgres_db *db)
+{
+    PQfinish(db->connection);
+    db->connection = NULL;
+}
+
+/* --- sending --- */
+
+/* Values as PostgreSQL takes them: binary, big-endian. */
+struct values {
+    int count;
+    Oid types[VALUES_MAX];
+    const char *bytes[VALUES_MAX];
+    int lengths[VALUES_MAX], formats[VALUES_MAX];
+    uint64_t numbers[VALUES_MAX];
+    struct buffer clean[VALUES_MAX]; /* texts that held a NUL */
+};
+
+static void add_bytes(struct values *values, Oid type, struct slice bytes)
+{
+    int i = values->count++;
+    if (i == VALUES_MAX || bytes.len > INT32_MAX) abort();
+    values->types[i] = type;
+    values->bytes[i] = bytes.ptr ? bytes.ptr : "";
+    values->lengths[i] = (int)bytes.len;
+    values->formats[i] = 1;
+}
+
+static void add_number(struct values *values, Oid type, uint64_t number)
+{
+    values->numbers[values->count] = htobe64(number);
+    add_bytes(values, type, (struct slice){(char *)&values->numbers[values->count], 8});
+}
+
+/* PostgreSQL's text has no NUL; U+FFFD stands in its place. */
+static void add_text(struct values *values, struct slice text)
+{
+    struct buffer *clean = &values->clean[values->count];
+    const char *nul;
+    while (text.len && (nul = memchr(text.ptr, '\0', text.len))) {
+        size_t before = (size_t)(nul - text.ptr);
+        buffer_append(clean, text.ptr, before);
+        buffer_append(clean, "\xef\xbf\xbd", 3);
+        text = (struct slice){nul + 1, text.len - before - 1};
+    }
+    if (clean->len) {
+        buffer_append(clean, text.ptr, text.len);
+        text = buffer_slice(clean);
+    }
+    add_bytes(values, TYPE_TEXT, text);
+}
+
+static void values_bind(struct values *values, const char *types, va_list args)
+{
+    double real;
+    uint64_t bits;
+    *values = (struct values){0};
+    for (; *types; types++) switch (*types) {
+        case 'i': add_number(values, TYPE_INT8, va_arg(args, uint64_t)); break;
+        case 'd':
+            real = va_arg(args, double);
+            memcpy(&bits, &real, sizeof(bits));
+            add_number(values, TYPE_FLOAT8, bits);
+            break;
+        case 't': add_text(values, va_arg(args, struct slice)); break;
+        case 's': add_text(values, slice_of(va_arg(args, const char *))); break;
+        case 'b': add_bytes(values, TYPE_BYTEA, va_arg(args, struct slice)); break;
+        default: abort();
+        }
+}
+
+static void values_free(struct values *values)
+{
+    for (int i = 0; i < values->count; i++) buffer_free(&values->clean[i]);
+}
+
+/* `?` and `?2` become `$1` and `$2`. */
+static void translate(const char *sql, struct buffer *out)
+{
+    int number = 0;
+    char digits[16];
+    for (; *sql; sql++) {
+        if (*sql != '?') {
+            buffer_append(out, sql, 1);
+        } else if (sql[1] >= '0' && sql[1] <= '9') {
+            buffer_append(out, "$", 1);
+        } else {
+            int len = snprintf(digits, sizeof(digits), "$%d", ++number);
+            buffer_append(out, digits, (size_t)len);
+        }
+    }
+    buffer_append(out, "", 1);
+}
+
+static struct postgres_statement *statement_of(struct postgres_db *db, const char *sql)
+{
+    size_t i = (uintptr_t)sql / 8 * 0x9e3779b1u % DB_STATEMENTS;
+    while (db->statements[i].sql && db->statements[i].sql != sql) i = (i + 1) % DB_STATEMENTS;
+    if (!db->statements[i].sql && ++db->statement_count == DB_STATEMENTS) abort();
+    db->statements[i].sql = sql;
+    return &db->statements[i];
+}
+
+static bool send_prepare(struct postgres_db *db, struct postgres_statement *statement,
+                         const char *name, const struct values *values)
+{
+    struct buffer text = {0};
+    translate(statement->sql, &text);
+    int sent = PQsendPrepare(db->connection, name, text.data, values->count, values->types);
+    buffer_free(&text);
+    if (!sent) return false;
+    statement->prepared = true;
+    db->sent[db->sent_count++] = statement;
+    return true;
+}
+
+static bool send_statement(struct postgres_db *db, const char *sql, const struct values *values)
+{
+    struct postgres_statement *statement = statement_of(db, sql);
+    char name[24];
+    snprintf(name, sizeof(name), "s%zu", (size_t)(statement - db->statements));
+    if (!statement->prepared && !send_prepare(db, statement, name, values)) return false;
+    if (!PQsendQueryPrepared(db->connection, name, values->count, values->bytes, values->lengths,
+                             values->formats, 1))
+        return false;
+    db->sent[db->sent_count++] = NULL;
+    return PQflush(db->connection) >= 0;
+}
+
+/* Sends, and waits unless `later`. */
+static err_t perform_once(struct postgres_db *db, const char *sql, const struct values *values,
+                          bool later, PGresult **result)
+{
+    err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
+    if (!error && db->sent_count + 2 > POSTGRES_SENT_MAX) error = collect(db, NULL);
+    if (error) return error;
+    if (!send_statement(db, sql, values)) return lose(db, PQerrorMessage(db->connection));
+    return later ? OK : collect(db, result);
+}
+
+/* Outside of a transaction a lost connection is no reason to fail: what runs there only reads. */
+static err_t perform(struct postgres_db *db, const char *sql, const char *types, va_list args,
+                     bool later, PGresult **result)
+{
+    struct values values;
+    bool was_connected = db->connection, whole = !db->in_transaction;
+    values_bind(&values, types, args);
+    err_t error = perform_once(db, sql, &values, later, result);
+    if (error == ERR_STORE_UNAVAILABLE && whole && was_connected)
+        error = perform_once(db, sql, &values, later, result);
+    values_free(&values);
+    return error;
+}
+
+/* --- statements --- */
+
+static void postgres_select(struct rows *rows, const char *sql, const char *types, va_list args)
+{
+    PGresult *result = NULL;
+    rows->error = perform(postgres_of(rows), sql, types, args, false, &result);
+    rows->handle = result;
+    rows->row = -1;
+}
+
+static err_t postgres_run(struct db *base, const char *sql, const char *types, va_list args)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    return perform(db, sql, types, args, db->in_transaction, NULL);
+}
+
+static bool postgres_next(struct rows *rows)
+{
+    return ++rows->row < PQntuples(rows->handle);
+}
+
+static void postgres_end(struct rows *rows)
+{
+    PQclear(rows->handle);
+}
+
+static struct slice column(const struct rows *rows, int column)
+{
+    return (struct slice){PQgetvalue(rows->handle, rows->row, column),
+                          (size_t)PQgetlength(rows->handle, rows->row, column)};
+}
+
+static uint64_t column_u64(const struct rows *rows, int at)
+{
+    struct slice bytes = column(rows, at);
+    bool negative = bytes.len && bytes.ptr[0] < 0;
+    uint64_t value = negative ? UINT64_MAX : 0;
+    for (size_t i = 0; i < bytes.len; i++) value = value << 8 | (uint8_t)bytes.ptr[i];
+    return value;
+}
+
+static double column_f64(const struct rows *rows, int at)
+{
+    uint64_t bits = column_u64(rows, at);
+    double real;
+    memcpy(&real, &bits, sizeof(real));
+    return real;
+}
+
+/* Runs in the simple protocol, which knows several statements. */
+static err_t postgres_script(struct db *base, const char *sql)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    err_t error = db->in_transaction ? OK : postgres_db_connect(db);
+    if (!error && db->sent_count) error = collect(db, NULL);
+    if (!db->connection) return error ? error : ERR_STORE_UNAVAILABLE;
+    PGresult *result = NULL;
+    error = OK;
+    bool sent = PQexitPipelineMode(db->connection) && PQsendQuery(db->connection, sql);
+    err_t lost = sent ? take_results(db, &error, &result) : ERR_STORE_UNAVAILABLE;
+    PQclear(result);
+    if (lost || !PQenterPipelineMode(db->connection))
+        return lose(db, PQerrorMessage(db->connection));
+    if (db->in_transaction) db->failed = error;
+    return error;
+}
+
+/* --- transactions --- */
+
+static bool postgres_in_transaction(const struct db *db)
+{
+    return ((const struct postgres_db *)db)->in_transaction;
+}
+
+static err_t postgres_settle(struct db *base)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    if (db->failed) return db->failed;
+    return db->sent_count ? collect(db, NULL) : OK;
+}
+
+/* `first` is what a transaction of this kind begins with. */
+static err_t begin_with(struct postgres_db *db, const char *begin, const char *first)
+{
+    err_t error = postgres_db_connect(db);
+    if (error) return error;
+    db->in_transaction = true;
+    db->doubtful = false;
+    error = db_run(&db->db, begin, "");
+    if (!error && first) error = db_run(&db->db, first, "");
+    if (!error) error = clock_read(db);
+    if (error && db_rollback(&db->db)) return ERR_STORE_UNAVAILABLE;
+    return error;
+}
+
+static err_t postgres_begin(struct db *base)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    bool was_connected = db->connection;
+    err_t error = begin_with(db, "BEGIN", "SELECT " WRITE_LOCK);
+    if (error == ERR_STORE_UNAVAILABLE && was_connected)
+        error = begin_with(db, "BEGIN", "SELECT " WRITE_LOCK);
+    return error;
+}
+
+err_t postgres_db_snapshot(struct postgres_db *db)
+{
+    return begin_with(db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL);
+}
+
+static err_t postgres_commit(struct db *base)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    err_t error = db->failed ? db->failed : db_run(base, "COMMIT", "");
+    if (error) return error;
+    error = collect(db, NULL);
+    db->doubtful = error == ERR_STORE_UNAVAILABLE;
+    if (!error) db->in_transaction = false;
+    return error;
+}
+
+static err_t postgres_rollback(struct db *base)
+{
+    struct postgres_db *db = (struct postgres_db *)base;
+    err_t error = db_script(base, "ROLLBACK");
+    db->in_transaction = false;
+    db->failed = OK;
+    return error;
+}
+
+static bool postgres_doubtful(const struct db *db)
+{
+    return ((const struct postgres_db *)db)->doubtful;
+}
+
+static uint64_t postgres_now_ms(const struct db *db)
+{
+    return (uint64_t)(clock_wall_ms() + ((const struct postgres_db *)db)->clock_ahead_ms);
+}
+
+static err_t postgres_reserve_chunks(struct db *db, uint64_t count, uint64_t *first)
+{
+    if (!count) return OK;
+    return db_value(db, first,
+                    "SELECT setval('chunks_id_seq', nextval('chunks_id_seq') + ?1 - 1) - ?1 + 1",
+                    "i", count);
+}
+
+err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool *heard)
+{
+    struct pollfd waits[] = {{PQsocket(db->connection), POLLIN, 0}, {wake_fd, POLLIN, 0}};
+    PGnotify *notification;
+    poll(waits, ARRAY_LEN(waits), wait_ms);
+    if (!PQconsumeInput(db->connection)) return lose(db, PQerrorMessage(db->connection));
+    while ((notification = PQnotifies(db->connection))) {
+        *heard = true;
+        PQfreemem(notification);
+    }
+    return OK;
+}
+
+static const struct db_driver driver = {
+    .select = postgres_select,
+    .run = postgres_run,
+    .next = postgres_next,
+    .end = postgres_end,
+    .u64 = column_u64,
+    .f64 = column_f64,
+    .text = column,
+    .blob = column,
+    .script = postgres_script,
+    .begin = postgres_begin,
+    .commit = postgres_commit,
+    .rollback = postgres_rollback,
+    .settle = postgres_settle,
+    .in_transaction = postgres_in_transaction,
+    .doubtful = postgres_doubtful,
+    .now_ms = postgres_now_ms,
+    .reserve_chunks = postgres_reserve_chunks,
+};
+
+void postgres_db_init(struct postgres_db *db, const char *url)
+{
+    *db = (struct postgres_db){.db = {&driver}, .url = url};
+}

@@ -1,0 +1,58 @@
+/* The driver for PostgreSQL: one connection of libpq in pipeline mode.
+ *
+ *     in a transaction     statements without rows are sent and not waited for; a select, the end
+ * of a savepoint and the commit wait for all that was sent, in one round trip outside every
+ * statement waits; one whose connection is lost is sent once more
+ *
+ * A connection is made when it is first needed and made again when it is lost, with pauses that
+ * grow; until then calls say ERR_STORE_UNAVAILABLE at once. Whoever connects finds or makes the
+ * schema that this program knows. Nothing here is for the loop: names are resolved, and the server
+ * waited for, on the calling thread. */
+#ifndef MILLRACE_RETRIEVER_POSTGRES_DB_H
+#define MILLRACE_RETRIEVER_POSTGRES_DB_H
+
+#include <libpq-fe.h>
+
+#include "workers/retriever/db.h"
+
+#define POSTGRES_SENT_MAX 128 /* statements sent and not waited for */
+#define POSTGRES_CHANNEL  "millrace"
+
+struct postgres_db {
+    struct db db; /* first */
+    const char *url;
+    PGconn *connection; /* NULL: there is none */
+    struct postgres_statement {
+        const char *sql;
+        bool prepared;
+    } statements[DB_STATEMENTS];
+    size_t statement_count;
+    struct postgres_statement *sent[POSTGRES_SENT_MAX]; /* what each prepares; NULL: it runs */
+    size_t sent_count;
+    bool in_transaction;
+    err_t failed;                /* first error of the transaction: nothing more is sent in it */
+    bool doubtful;               /* the last commit was sent and never answered */
+    int64_t clock_ahead_ms;      /* of the server's clock */
+    bool connecting;             /* what open_session does must not connect again */
+    uint64_t retry_at_ms;        /* no connection is tried before */
+    unsigned failures;           /* in a row */
+    uint64_t connections;        /* made so far */
+    unsigned schema_was, schema; /* its version before and after the last connection was made */
+};
+
+/* `url` must live on. Connects later. */
+void postgres_db_init(struct postgres_db *db, const char *url);
+void postgres_db_close(struct postgres_db *db);
+/* Connects now unless it is connected. ERR_STORE_UNAVAILABLE; ERR_STORE_SCHEMA: the store's schema
+ * is newer; ERR_STORE_FAILED: it can't be made, and the log says what to do. */
+err_t postgres_db_connect(struct postgres_db *db) MUST_USE;
+/* Begins a transaction that reads one snapshot. */
+err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
+/* Waits for a notification of the channels that are listened to, for `wake_fd` to be readable, or
+ * for `wait_ms`. *heard is set on a notification. */
+err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool *heard) MUST_USE;
+
+/* Brings the schema to this program's version; *to is set also where a newer one is refused. */
+err_t postgres_migrate(struct postgres_db *db, unsigned *from, unsigned *to) MUST_USE;
+
+#endif

@@ -1,0 +1,145 @@
+/* Hears what other processes changed: a thread that listens on a connection of its own, and looks
+ * for chunks that wait for vectors every half second.
+ *
+ *     connected (again) or notified ─▶ versions since the last one that was seen ─▶ loop:
+ * on_version every half second             ─▶ portfolios with waiting chunks            ─▶ loop:
+ * on_pending
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "workers/retriever/postgres_store.h"
+
+#define PENDING_MS 500
+
+struct watch {
+    struct postgres_store *store;
+    struct postgres_db db;
+    pthread_t thread;
+    int stop_fd;        /* readable: the thread is to end */
+    uint64_t listening; /* number of the connection that listens */
+    uint64_t seq;       /* newest change seen */
+    bool began;         /* seq is known */
+    uint64_t pending_at_ms;
+};
+
+struct news {
+    struct task task; /* first */
+    const struct store_options *options;
+    struct announcement what;
+};
+
+/* --- to the loop --- */
+
+static void news_done(struct task *task)
+{
+    struct news *news = (struct news *)task;
+    const struct store_options *options = news->options;
+    const struct announcement *what = &news->what;
+    if (what->version)
+        options->listener->on_version(options->listener_context, what->kind, what->id,
+                                      what->version);
+    else
+        options->listener->on_pending(options->listener_context, what->id);
+    free(news);
+}
+
+static void hand(void *context, const struct announcement *announcement)
+{
+    struct watch *watch = context;
+    struct news *news = xcalloc(1, sizeof(*news));
+    news->task.done = news_done;
+    news->options = &watch->store->sql.options;
+    news->what = *announcement;
+    crew_hand(watch->store->crew, &news->task);
+}
+
+/* --- the thread --- */
+
+/* What was committed before the first look is nobody's news. */
+static err_t look(struct watch *watch)
+{
+    err_t error = watch_versions(&watch->db.db, &watch->seq, watch->began ? hand : NULL, watch);
+    if (!error) watch->began = true;
+    return error;
+}
+
+/* Listens before it looks: between the two nothing is missed. */
+static err_t ensure_listening(struct watch *watch)
+{
+    err_t error = postgres_db_connect(&watch->db);
+    if (error || watch->listening == watch->db.connections) return error;
+    error = db_script(&watch->db.db, "LISTEN " POSTGRES_CHANNEL);
+    if (!error) error = look(watch);
+    if (!error) watch->listening = watch->db.connections;
+    return error;
+}
+
+static err_t look_for_pending(struct watch *watch)
+{
+    if (clock_ms() < watch->pending_at_ms) return OK;
+    watch->pending_at_ms = clock_ms() + PENDING_MS;
+    return watch_pending(&watch->db.db, hand, watch);
+}
+
+static err_t turn(struct watch *watch)
+{
+    bool heard = false;
+    err_t error = ensure_listening(watch);
+    if (!error) error = look_for_pending(watch);
+    if (!error) error = postgres_db_listen(&watch->db, watch->stop_fd, PENDING_MS, &heard);
+    return !error && heard ? look(watch) : error;
+}
+
+static bool stopping(const struct watch *watch, int wait_ms)
+{
+    struct pollfd stop = {watch->stop_fd, POLLIN, 0};
+    return poll(&stop, 1, wait_ms) > 0;
+}
+
+/* After an error it pauses as long as a new connection may have to wait. */
+static void *listen_on(void *context)
+{
+    struct watch *watch = context;
+    bool failed = false;
+    while (!stopping(watch, failed ? 100 : 0)) failed = turn(watch) != OK;
+    return NULL;
+}
+
+/* --- the loop --- */
+
+void postgres_watch_open(struct postgres_store *store)
+{
+    sigset_t all, before;
+    if (!store->sql.options.listener) return;
+    struct watch *watch = store->watch = xcalloc(1, sizeof(*watch));
+    watch->store = store;
+    postgres_db_init(&watch->db, store->url);
+    watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (watch->stop_fd < 0) abort();
+    if (store->writing.connection)
+        watch->began = !watch_versions(&store->writing.db, &watch->seq, NULL, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&watch->thread, NULL, listen_on, watch)) abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void postgres_watch_close(struct postgres_store *store)
+{
+    struct watch *watch = store->watch;
+    if (!watch) return;
+    if (eventfd_write(watch->stop_fd, 1)) abort();
+    pthread_join(watch->thread, NULL);
+    postgres_db_close(&watch->db);
+    close(watch->stop_fd);
+    free(watch);
+    store->watch = NULL;
+}
