@@ -19,13 +19,14 @@
 #include "gateway/gateway.h"
 #include "proto/codec.h"
 
-#define INDEX_JOBS           4
-#define INDEX_JOBS_PORTFOLIO 2
-#define INDEX_TIMEOUT_MS     30000 /* no longer than a lease, lest a batch be embedded twice */
-#define RELEASE_TIMEOUT_MS   10000
-#define PORTFOLIOS_MAX       4096
-#define YIELD_MS             5
-#define YIELDS_MAX           20 /* then it goes on: a busy day must not keep documents out */
+#define EMBEDDERS_MAX      64
+#define INDEX_JOBS_SPARE   1     /* of a portfolio: leases or stores while all others embed */
+#define INDEX_JOBS_OTHERS  2     /* when other portfolios have work too */
+#define INDEX_TIMEOUT_MS   30000 /* no longer than a lease, lest a batch be embedded twice */
+#define RELEASE_TIMEOUT_MS 10000
+#define PORTFOLIOS_MAX     4096
+#define YIELD_MS           5
+#define YIELDS_MAX         20 /* then it goes on: a busy day must not keep documents out */
 
 struct pumped {
     TAILQ_ENTRY(pumped) link;
@@ -234,10 +235,18 @@ static bool pump_yields(struct ingest_pump *pump)
     return true;
 }
 
-static struct pumped *next_wanted(struct ingest_pump *pump)
+/* Jobs at once for one portfolio. */
+static unsigned jobs_max(const struct ingest_pump *pump)
+{
+    struct lane_view embed = {0};
+    lane_io_view(pump->lanes, POOL_EMBED, &embed);
+    return (unsigned)MIN(MAX(embed.workers, 1u), EMBEDDERS_MAX) + INDEX_JOBS_SPARE;
+}
+
+static struct pumped *next_wanted(struct ingest_pump *pump, unsigned max)
 {
     struct pumped *portfolio = TAILQ_FIRST(&pump->portfolios);
-    while (portfolio && (!portfolio->wanted || portfolio->running >= INDEX_JOBS_PORTFOLIO))
+    while (portfolio && (!portfolio->wanted || portfolio->running >= max))
         portfolio = TAILQ_NEXT(portfolio, link);
     return portfolio;
 }
@@ -246,7 +255,8 @@ static void pump_run(struct ingest_pump *pump)
 {
     struct pumped *portfolio;
     if (pump->stopped || evtimer_pending(pump->again, NULL)) return;
-    while (pump->running < INDEX_JOBS && (portfolio = next_wanted(pump))) {
+    unsigned max = jobs_max(pump);
+    while (pump->running < max + INDEX_JOBS_OTHERS && (portfolio = next_wanted(pump, max))) {
         if (pump_yields(pump)) return;
         TAILQ_REMOVE(&pump->portfolios, portfolio, link);
         TAILQ_INSERT_TAIL(&pump->portfolios, portfolio, link);
@@ -280,7 +290,7 @@ void ingest_pump_pending(struct ingest_pump *pump, uint64_t portfolio_id)
 {
     struct pumped *portfolio = pump->stopped ? NULL : portfolio_of(pump, portfolio_id);
     if (!portfolio) return;
-    if (portfolio->running + portfolio->wanted < INDEX_JOBS_PORTFOLIO) portfolio->wanted++;
+    if (portfolio->running + portfolio->wanted < jobs_max(pump)) portfolio->wanted++;
     pump_run(pump);
 }
 

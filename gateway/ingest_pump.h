@@ -1,8 +1,8 @@
 /* Gives stored chunks their vectors: where a retriever says that work waits (PENDING), runs `index`
  * jobs - lease a batch, embed it, store the vectors - for as long as they find something.
  *
- * Bounded: INDEX_JOBS_PORTFOLIO at once for a portfolio, INDEX_JOBS for all; and it steps back
- * while questions wait for the pools that it uses. */
+ * Bounded: for a portfolio one job at once for each embedder and one more, for all together two
+ * more than that. It steps back while questions wait for the pools that it uses. */
 #ifndef MILLRACE_GATEWAY_INGEST_PUMP_H
 #define MILLRACE_GATEWAY_INGEST_PUMP_H
 

@@ -29,6 +29,7 @@ static err_t fake_refusal; /* what job_submit answers; OK: admitted */
 static bool fake_ready = true;
 static const char *fake_serves = "hashing-1"; /* every pool's only worker */
 static uint64_t fake_queued;                  /* in every lane */
+static uint64_t fake_workers = 1;             /* that every lane counts */
 
 err_t job_submit(struct lane_io *io, const struct job_spec *spec, const struct job_handler *handler,
                  void *context, uint64_t *job)
@@ -112,7 +113,8 @@ size_t lane_io_jobs(const struct lane_io *io)
 void lane_io_view(const struct lane_io *io, enum pool pool, struct lane_view *view)
 {
     (void)io;
-    *view = (struct lane_view){.pool = pool_name(pool), .queued = fake_queued, .oldest_ms = 1500};
+    *view = (struct lane_view){
+        .pool = pool_name(pool), .queued = fake_queued, .oldest_ms = 1500, .workers = fake_workers};
 }
 bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
                     struct worker_view *view)

@@ -11,7 +11,7 @@
 #include "fake_lanes.h"
 #include "gateway/ingest_pump.h"
 
-#define ALL_MAX       4 /* index jobs at once */
+#define ALL_MAX       4 /* index jobs at once, with one embedder */
 #define PORTFOLIO_MAX 2 /* of one portfolio */
 
 static struct event_base *base;
@@ -181,6 +181,21 @@ static void announcements_of_one_portfolio_or_many_are_bounded(void **state)
     assert_int_equal(running(), ALL_MAX);
 }
 
+/* Another leases or stores meanwhile. */
+static void one_portfolio_keeps_all_embedders_busy(void **state)
+{
+    static const struct {
+        uint64_t workers, want;
+    } cases[] = {{0, 2}, {1, 2}, {2, 3}, {3, 4}, {8, 9}, {1000, 65}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        fake_workers = cases[i].workers;
+        for (size_t n = 0; n < 70; n++) ingest_pump_pending(pump, 7);
+        assert_int_equal(running(), cases[i].want);
+    }
+    fake_workers = 1;
+}
+
 /* A large portfolio must not keep small ones from their turn. */
 static void portfolios_take_turns(void **state)
 {
@@ -244,6 +259,7 @@ int main(void)
         PUMP_TEST(an_embedder_that_fails_is_shown_until_it_works_again),
         PUMP_TEST(texts_that_are_to_blame_are_no_trouble_of_the_embedder),
         PUMP_TEST(announcements_of_one_portfolio_or_many_are_bounded),
+        PUMP_TEST(one_portfolio_keeps_all_embedders_busy),
         PUMP_TEST(portfolios_take_turns),
         PUMP_TEST(it_steps_back_while_questions_wait_but_not_for_ever),
         PUMP_TEST(it_goes_on_at_once_when_no_question_waits_any_more),
