@@ -36,9 +36,14 @@ struct order {
     unsigned looking; /* answers of Redis that are to come */
 };
 
+static void count_many(const char *kind, bool hit, size_t questions)
+{
+    metric_add(METRIC_CACHE_REQUESTS, (double)questions, kind, hit ? "hit" : "miss");
+}
+
 static void count(const char *kind, bool hit)
 {
-    metric_add(METRIC_CACHE_REQUESTS, 1, kind, hit ? "hit" : "miss");
+    count_many(kind, hit, 1);
 }
 
 /* --- life --- */
@@ -336,7 +341,10 @@ static err_t submit(struct generation *generation)
 
 static void make(struct generation *generation)
 {
-    if (generation->order->kept) count("answer", false);
+    if (generation->order->kept) {
+        count("answer", false);
+        count_many("shared", true, generation->wanted - 1);
+    }
     err_t error = submit(generation);
     if (error) {
         generation->job = 0;
@@ -354,7 +362,7 @@ static void looked(struct generation *generation)
 {
     if (--generation->order->looking) return;
     if (generation->source == ANSWER_EXACT) {
-        count("answer", true);
+        count_many("answer", true, generation->wanted);
         if (body_frame(generation->order->body, FRAME_CONTEXT).len)
             generation->staged = body_ref(generation->order->body);
         FOR_FOLLOWERS(generation, on_start);
@@ -377,6 +385,15 @@ static void on_cached_answer(void *context, struct slice value)
     looked(generation);
 }
 
+/* The answer is there: its passages are for those who tell their sources, the vector for nobody. */
+static bool comes_late(struct generation *generation, struct slice frame, enum frame at)
+{
+    if (generation->source != ANSWER_EXACT) return false;
+    if (at == FRAME_CONTEXT && frame.len) body_set(generation->order->body, at, frame);
+    looked(generation);
+    return true;
+}
+
 /* A frame from Redis, or from memory. */
 static void use_frame(struct generation *generation, const struct cache_key *key,
                       struct slice value, bool sound, enum frame frame)
@@ -390,6 +407,7 @@ static void on_kept_chunks(void *context, struct slice value)
 {
     struct generation *generation = context;
     const struct order *order = generation->order;
+    if (comes_late(generation, value, FRAME_CONTEXT)) return;
     bool sound = context_is_sound(value, order->portfolio_id, order->place.version);
     if (sound) cache_remember(generation->all->cache, &order->chunks, value, FRAME_REMEMBERED_MS);
     use_frame(generation, &order->chunks, value, sound, FRAME_CONTEXT);
@@ -400,6 +418,7 @@ static void on_kept_embedding(void *context, struct slice value)
 {
     struct generation *generation = context;
     const struct order *order = generation->order;
+    if (comes_late(generation, value, FRAME_EMBEDDING)) return;
     bool sound = embedding_is_sound(value, order->embedding.embedder);
     if (sound)
         cache_remember(generation->all->cache, &order->embedding, value, FRAME_REMEMBERED_MS);
@@ -537,7 +556,7 @@ bool generation_find(struct generations *all, const struct answer_place *place, 
     if (stream) order->tentative = false;
     order->deadline_us = MAX(order->deadline_us, clock_us() + timeout_ms * 1000);
     if (generation->job) job_extend(all->lanes, generation->job, timeout_ms);
-    metric_add(METRIC_CACHE_REQUESTS, 1, "shared", "hit");
+    if (generation->state == GENERATION_MAKING) count("shared", true);
     follow(generation, follower);
     follower->joined = true;
     return true;
