@@ -15,6 +15,7 @@
 /* JSON needs room around and inside a document: escapes, other members, other documents. */
 static uint64_t body_limit(const struct settings *settings, const struct route *route)
 {
+    if (openai_is_path(slice_of(route->path))) return settings->openai_body_bytes_max;
     return settings->body_bytes_max + (route->documents ? 2 * settings->document_bytes_max : 0);
 }
 

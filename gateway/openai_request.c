@@ -272,7 +272,11 @@ static err_t read_text(const json_t *value, const struct openai_limits *limits, 
     if (!json_is_string(value))
         return json_problem(problem, "input must be a string or an array of strings");
     text->text = arena_slice(arena, text_of(value));
-    return chat_message_check(text->text, limits->characters_max, problem);
+    if (!text_trim(text->text).len) return json_problem(problem, "a text of input is empty");
+    if (text_length(text->text) > limits->characters_max)
+        return json_problem(problem, "a text of input is longer than %zu characters",
+                            limits->characters_max);
+    return OK;
 }
 
 static err_t read_input(const json_t *input, const struct openai_limits *limits,

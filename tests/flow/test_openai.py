@@ -106,6 +106,13 @@ class OpenAI(unittest.TestCase):
         self.assertEqual((user["content"], assistant["content"]),
                          ("What is osprey written in?", answer))
 
+    def test_a_long_conversation_is_answered_from_its_newest_messages(self):
+        asked = question(*(["Tell me about heron. " * 50, "It is a project. " * 60] * 200),
+                         "Tell me about osprey")
+        self.assertGreater(len(json.dumps(asked)), 400_000)
+        reply = self.system.good("POST", CHAT, asked)
+        self.assertTrue(reply["choices"][0]["message"]["content"])
+
     def test_a_key_is_answered_once_and_only_for_the_same_history(self):
         key = {"Idempotency-Key": "openai-1"}
         asked = question("Tell me about heron", "It is a project.", "When was it started?")
@@ -126,7 +133,7 @@ class OpenAI(unittest.TestCase):
                 ("GET", "/v1/nothing", None, 404, "not_found"),
                 ("GET", CHAT, None, 405, "method_not_allowed"),
                 ("POST", CHAT, b"{", 400, "bad_json"),
-                ("POST", CHAT, b" " * 70000, 413, "body_too_large"),
+                ("POST", CHAT, b" " * (2 << 20), 413, "body_too_large"),
                 ("POST", CHAT, {"model": "agent-77", "messages": question("a")["messages"]}, 404,
                  "model_not_found"),
                 ("POST", CHAT, question("a", portfolio_id=77), 404, "portfolio_not_found"),

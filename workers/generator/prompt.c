@@ -53,9 +53,15 @@ struct slice prompt_cut(struct slice text, uint64_t tokens)
 
 /* --- history --- */
 
+static void add_paragraph(struct buffer *out, struct slice paragraph)
+{
+    if (!paragraph.len) return;
+    if (out->len) buffer_append_text(out, "\n\n");
+    buffer_append_slice(out, paragraph);
+}
+
 static struct slice join(struct slice first, struct slice second, struct arena *arena)
 {
-    if (!first.len) return second;
     size_t len = first.len + 2 + second.len;
     char *text = arena_alloc(arena, len);
     memcpy(text, first.ptr, first.len);
@@ -69,7 +75,7 @@ static struct slice join(struct slice first, struct slice second, struct arena *
 struct talk {
     struct prompt_message *messages;
     size_t count;
-    struct slice system;
+    struct buffer system;
 };
 
 static void talk_add(struct talk *talk, enum prompt_role role, struct slice text,
@@ -90,7 +96,7 @@ static void read_talk(const struct history *history, struct arena *arena, struct
     for (size_t i = 0; i < count; i++) {
         if (!text_trim(said[i].content).len) continue;
         if (slice_equal(said[i].role, SLICE("system")))
-            talk->system = join(talk->system, said[i].content, arena);
+            add_paragraph(&talk->system, said[i].content);
         else if (slice_equal(said[i].role, SLICE("assistant")))
             talk_add(talk, PROMPT_ASSISTANT, said[i].content, arena);
         else if (slice_equal(said[i].role, SLICE("user")))
@@ -173,13 +179,6 @@ static struct slice write_question(const struct prompt_input *input, struct slic
 
 /* --- the system's words --- */
 
-static void add_paragraph(struct buffer *out, struct slice paragraph)
-{
-    if (!paragraph.len) return;
-    if (out->len) buffer_append_text(out, "\n\n");
-    buffer_append_slice(out, paragraph);
-}
-
 /* No passages though they were looked for; a greeting looks for none. */
 static bool found_nothing(const struct chat_request *request, size_t given)
 {
@@ -232,7 +231,8 @@ void prompt_build(const struct prompt_input *input, struct arena *arena, struct 
     built.count = 2 * turns;
     struct slice question = write_question(input, before, arena, &built.passages);
     built.messages[built.count++] = (struct prompt_message){PROMPT_USER, question};
-    built.system = write_system(input, talk.system, built.passages, arena);
+    built.system = write_system(input, buffer_slice(&talk.system), built.passages, arena);
     built.tokens = tokens_of(&built);
+    buffer_free(&talk.system);
     *prompt = built;
 }

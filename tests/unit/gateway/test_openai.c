@@ -216,6 +216,7 @@ static void whatever_is_refused_is_told_in_openai_s_shape(void **state)
     };
     struct fixture *fixture = *state;
     memset(big, ' ', sizeof(big) - 1);
+    fixture->settings.openai_body_bytes_max = sizeof(big) - 2;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char want[64];
         struct client client = client_connect(fixture);
