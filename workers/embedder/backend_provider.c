@@ -8,7 +8,6 @@
  *             └── too much in it ─▶ ASKING for half of the texts, then for half of a text
  *
  * A provider that keeps failing is not asked for a while (breaker.h). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -40,7 +39,11 @@ struct remote {
     struct breaker_limits breaker_limits;
     err_t trouble; /* the last batch's error */
     TAILQ_HEAD(, call) calls;
+    TAILQ_ENTRY(remote) link;
 };
+
+/* All that are open, since what they complain of is one text. */
+static TAILQ_HEAD(, remote) remotes = TAILQ_HEAD_INITIALIZER(remotes);
 
 /* A batch under way. */
 struct call {
@@ -77,15 +80,26 @@ static const struct settings *settings_of(const struct remote *remote)
 
 /* --- ends --- */
 
+static void tell_trouble(struct worker *worker)
+{
+    struct buffer text = {0};
+    const struct remote *remote;
+    TAILQ_FOREACH(remote, &remotes, link)
+    if (remote->trouble)
+        buffer_printf(&text, "%s%s: %s", text.len ? ", " : "", remote->info->setting,
+                      error_code(remote->trouble));
+    buffer_append_char(&text, '\0');
+    worker_trouble(worker, *text.data ? text.data : NULL);
+    buffer_free(&text);
+}
+
 /* Says what is wrong, or right again, when that changes. */
 static void tell(struct remote *remote, err_t error)
 {
-    char trouble[128];
     if (error) worker_count(remote->worker, error_code(error), 1);
     if (error == remote->trouble || error == ERR_PROVIDER_CIRCUIT_OPEN) return;
     remote->trouble = error;
-    snprintf(trouble, sizeof trouble, "%s: %s", remote->info->setting, error_code(error));
-    worker_trouble(remote->worker, error ? trouble : NULL);
+    tell_trouble(remote->worker);
     if (error)
         log_warn("embeddings fail embedder=%s status=%s", remote->info->name, error_code(error));
     else
@@ -364,6 +378,7 @@ static err_t open_provider(struct worker *worker, const struct embedder_info *in
     remote->breaker_limits =
         (struct breaker_limits){settings->breaker_failures, settings->breaker_open_ms};
     TAILQ_INIT(&remote->calls);
+    TAILQ_INSERT_TAIL(&remotes, remote, link);
     *context = remote;
     return OK;
 }
@@ -372,6 +387,7 @@ static void close_provider(void *context)
 {
     struct remote *remote = context;
     while (!TAILQ_EMPTY(&remote->calls)) call_free(TAILQ_FIRST(&remote->calls));
+    TAILQ_REMOVE(&remotes, remote, link);
     http_client_destroy(&remote->http);
     if (remote->authorization) explicit_bzero(remote->authorization, strlen(remote->authorization));
     free(remote->authorization);

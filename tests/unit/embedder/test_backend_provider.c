@@ -430,6 +430,27 @@ static void a_provider_that_keeps_failing_is_not_asked_for_a_while(void **state)
     assert_string_equal(f->worker.trouble, "");
 }
 
+static void what_each_provider_complains_of_is_told_until_it_works_again(void **state)
+{
+    struct fixture *f = *state;
+    void *first = f->backend;
+    run(f, 1);
+    answer(401, 0, "");
+    open_backend(f, "openai-compatible/m/2");
+    run(f, 1);
+    answer(404, 0, "");
+    assert_string_equal(f->worker.trouble,
+                        "openai: provider_auth, openai-compatible: provider_model");
+    run(f, 1);
+    answer_vectors(1);
+    assert_string_equal(f->worker.trouble, "openai: provider_auth");
+    backend_provider.close(f->backend);
+    f->backend = first;
+    run(f, 1);
+    answer_vectors(1);
+    assert_string_equal(f->worker.trouble, "");
+}
+
 static void a_batch_that_nobody_wants_ends_with_its_call(void **state)
 {
     struct fixture *f = *state;
@@ -461,6 +482,7 @@ int main(void)
         STORY(too_much_at_once_is_asked_for_in_parts),
         STORY(a_text_that_is_too_long_is_cut_and_a_short_one_is_refused),
         STORY(a_provider_that_keeps_failing_is_not_asked_for_a_while),
+        STORY(what_each_provider_complains_of_is_told_until_it_works_again),
         STORY(a_batch_that_nobody_wants_ends_with_its_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
