@@ -2,7 +2,7 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers,model] [--runs N]
+    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers,model,caches] [--runs N]
              [--json FILE]
 """
 import argparse
@@ -11,13 +11,15 @@ import os
 import resource
 import sys
 
+import caches
 import figures
 import model
 import providers
 from figures import Bench
 from table import text_table
 
-FIGURES = {**figures.FIGURES, "providers": providers.providers, "model": model.model}
+FIGURES = {**figures.FIGURES, "providers": providers.providers, "model": model.model,
+           "caches": caches.caches}
 
 
 def arguments():

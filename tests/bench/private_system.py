@@ -15,10 +15,12 @@ POOLS = ("embedder", "retriever", "generator")
 
 
 class PrivateSystem(System):
-    def __init__(self, binaries, pools=POOLS, flags=None):
-        """`flags`: more of them, by program."""
+    def __init__(self, binaries, pools=POOLS, flags=None, cache=False):
+        """`flags`: more of them, by program. `cache`: what was answered once need not be worked for again,
+        which only the caches' own figures want."""
         super().__init__()
         self.binaries = pathlib.Path(binaries)
+        self.cache = cache
         self.pools = pools
         self.flags = flags or {}
         self.processes = {}
@@ -32,9 +34,16 @@ class PrivateSystem(System):
         for pool in self.pools:
             store = ["--database-url", f"sqlite:{self.data}/millrace.db"] if pool == "retriever" else []
             self.launch(pool, "--gateways", f"127.0.0.1:{self.lanes_port}", *store)
+        wait_for(self.switched, "the gateway")
         if self.pools == POOLS:
             self.wait_ready()
         return self
+
+    def switched(self):
+        try:
+            return self.call("PUT", "/api/flags", {"cache": self.cache}).status == 200
+        except OSError:
+            return False
 
     def launch(self, name, *flags):
         program = self.binaries / f"millrace-{name}"
