@@ -14,7 +14,6 @@
     X(FLOATING, "floating") \
     X(GENERIC, "generic")   \
     X(OWN, "own")           \
-    X(FIXED, "fixed")       \
     X(NAMING, "naming")     \
     X(OF, "of")             \
     X(BALANCED, "balanced") \

@@ -101,6 +101,7 @@ static inline err_t fixture_open(struct fixture *f, struct store **store)
         .embedder = "hashing",
         .history_messages_max = 4,
         .document_bytes_max = 100000,
+        .answer_ttl_ms = 3600000,
         .connections_max = 4,
         .listener = &listener,
         .listener_context = &f->heard,
