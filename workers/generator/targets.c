@@ -187,13 +187,17 @@ static err_t resolve(const struct targets *targets, const struct chat_request *r
 
 /* --- all of an agent's --- */
 
-/* A fallback to another model of the agent's own provider needs no second key. */
-static struct wish wish_of(const struct fallback *fallback, const struct agent *agent)
+/* What the agent says of itself, at 0, and of its fallbacks. A fallback to another model of the
+ * agent's own provider needs no second key. */
+static struct wish wish_at(const struct agent *agent, size_t place)
 {
+    struct wish own = {agent->provider, agent->model, agent->base_url, agent->api_key};
+    if (!place) return own;
+    const struct fallback *fallback = (const struct fallback *)agent->fallbacks.items + place - 1;
     struct wish wish = {fallback->provider, fallback->model, fallback->base_url, fallback->api_key};
-    bool same = slice_equal(wish.provider, agent->provider) &&
-                slice_equal(without_slashes(wish.base_url), without_slashes(agent->base_url));
-    if (!wish.api_key.len && same) wish.api_key = agent->api_key;
+    bool same = slice_equal(wish.provider, own.provider) &&
+                slice_equal(without_slashes(wish.base_url), without_slashes(own.base_url));
+    if (!wish.api_key.len && same) wish.api_key = own.api_key;
     return wish;
 }
 
@@ -201,21 +205,19 @@ err_t targets_of(struct targets *targets, const struct chat_request *request, st
                  struct target **list, size_t *count)
 {
     const struct agent *agent = &request->agent;
-    const struct fallback *fallbacks = agent->fallbacks.items;
-    struct wish own = {agent->provider, agent->model, agent->base_url, agent->api_key};
-    struct target *found = arena_alloc(arena, (agent->fallbacks.count + 1) * sizeof *found);
-    size_t n = 1;
-    err_t error = resolve(targets, request, &own, arena, &found[0]);
-    if (error) return error;
-    for (size_t i = 0; i < agent->fallbacks.count; i++) {
-        struct wish wish = wish_of(&fallbacks[i], agent);
-        error = resolve(targets, request, &wish, arena, &found[n]);
+    size_t wishes = agent->fallbacks.count + 1, n = 0;
+    struct target *found = arena_alloc(arena, wishes * sizeof *found);
+    err_t first = OK;
+    for (size_t place = 0; place < wishes; place++) {
+        struct wish wish = wish_at(agent, place);
+        err_t error = resolve(targets, request, &wish, arena, &found[n]);
         if (error)
-            log_warn("fallback left out agent=%llu number=%zu code=%s",
-                     (unsigned long long)agent->id, i + 1, error_code(error));
-        else
-            n++;
+            log_warn("provider left out agent=%llu place=%zu code=%s",
+                     (unsigned long long)agent->id, place, error_code(error));
+        if (!error) n++;
+        if (!place) first = error;
     }
+    if (!n) return first;
     *list = found;
     *count = n;
     return OK;

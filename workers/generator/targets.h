@@ -33,10 +33,10 @@ const char *targets_default(const struct targets *targets);
 const struct sealer *targets_sealer(const struct targets *targets);
 
 /* The agent's provider and then its fallbacks, keys opened; at least one. All of it lies in the
- * arena, in the request or in `targets`. Of the agent's own provider: ERR_PROVIDER_UNKNOWN,
- * ERR_PROVIDER_AUTH (there is no key), ERR_PROVIDER_MODEL (none is named and none is usual),
- * ERR_PROVIDER_ADDRESS (none is named), ERR_KMS_KEY_MISSING, ERR_KMS_KEY_WRONG. A fallback of which
- * that is true is left out, and logged. */
+ * arena, in the request or in `targets`. What cannot be asked is left out, and logged; where that
+ * leaves nobody, the error is the agent's own provider's: ERR_PROVIDER_UNKNOWN, ERR_PROVIDER_AUTH
+ * (there is no key), ERR_PROVIDER_MODEL (none is named and none is usual), ERR_PROVIDER_ADDRESS
+ * (none is named), ERR_KMS_KEY_MISSING, ERR_KMS_KEY_WRONG. */
 err_t targets_of(struct targets *targets, const struct chat_request *request, struct arena *arena,
                  struct target **list, size_t *count) MUST_USE;
 

@@ -209,6 +209,25 @@ static void a_key_that_does_not_open_is_an_error_and_no_reason_to_use_another(vo
     }
 }
 
+static void an_agent_whose_own_provider_cannot_be_asked_has_its_fallbacks(void **state)
+{
+    struct settings settings = environment();
+    struct arena arena = {0};
+    struct target *list = NULL;
+    struct chat_request request = asked_of("openai"); /* no key anywhere */
+    struct fallback fallbacks[] = {{.provider = SLICE("mistral")},
+                                   {.provider = SLICE("extractive")}};
+    size_t count = 0;
+    (void)state;
+    request.agent.fallbacks = (struct list){fallbacks, 1};
+    assert_int_equal(targets_with(&settings, &request, &arena, &list, &count), ERR_PROVIDER_AUTH);
+    request.agent.fallbacks.count = 2;
+    assert_int_equal(targets_with(&settings, &request, &arena, &list, &count), OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(list->provider, "extractive");
+    arena_free(&arena);
+}
+
 static void fallbacks_follow_in_turn_and_those_that_cannot_be_asked_are_left_out(void **state)
 {
     struct settings settings = environment();
@@ -282,6 +301,7 @@ int main(void)
         cmocka_unit_test(a_key_of_the_environment_goes_to_no_address_that_an_agent_names),
         cmocka_unit_test(the_agents_own_key_goes_before_the_environments),
         cmocka_unit_test(a_key_that_does_not_open_is_an_error_and_no_reason_to_use_another),
+        cmocka_unit_test(an_agent_whose_own_provider_cannot_be_asked_has_its_fallbacks),
         cmocka_unit_test(fallbacks_follow_in_turn_and_those_that_cannot_be_asked_are_left_out),
         cmocka_unit_test(a_breaker_is_of_provider_address_and_key_whatever_the_model),
         cmocka_unit_test(a_wrong_kms_key_is_refused_at_start),
