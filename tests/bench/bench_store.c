@@ -285,11 +285,13 @@ int main(int argc, char **argv)
     log_open("bench_store", "warn");
     if (argc > 1) snprintf(folder, sizeof(folder), "%s/millrace-bench-XXXXXX", argv[1]);
     if (!mkdtemp(folder)) return 1;
+    const char *server = getenv("MILLRACE_TEST_STORE");
     snprintf(url, sizeof(url), "sqlite:%s/store.db", folder);
-    struct store_options options = {.url = url,
+    struct store_options options = {.url = server ? server : url,
                                     .embedder = "hashing",
                                     .history_messages_max = 20,
-                                    .document_bytes_max = 1 << 24};
+                                    .document_bytes_max = 1 << 24,
+                                    .connections_max = 6};
     if (store_open(bench.base, &options, &bench.store)) return 1;
     make_portfolio(&bench);
     measure_fsync(&bench);

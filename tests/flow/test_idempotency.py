@@ -5,7 +5,6 @@ import itertools
 import os
 import random
 import signal
-import sqlite3
 import tempfile
 import threading
 import time
@@ -13,7 +12,7 @@ import unittest
 
 from clients import Asking
 from scripted import script, text_of
-from system import System, wait_for
+from system import System, store_for, wait_for
 from workers import SCRIPTED, Worker
 
 LEASE_MS = 1000
@@ -66,11 +65,10 @@ def asks_until_answered(system, message, seed, **fields):
     return wait_for(ask, "an answer", 30, 0.05)
 
 
-def turns(database, message):
+def turns(store, message):
     """(status, answer) of every turn that was recorded for a question."""
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as store:
-        return store.execute("SELECT status, answer FROM turns WHERE question = ? ORDER BY id",
-                             (message,)).fetchall()
+    question = message.replace("'", "''")
+    return store.rows(f"SELECT status, answer FROM turns WHERE question = '{question}' ORDER BY id")
 
 
 class OneSystem(unittest.TestCase):
@@ -80,10 +78,10 @@ class OneSystem(unittest.TestCase):
             System(counts=(1, 0, 0), environment={"CLAIM_LEASE_MS": str(LEASE_MS)}))
         cls.retriever = cls.enterClassContext(Worker(cls.system, "millrace-retriever"))
         cls.enterClassContext(Worker(cls.system, SCRIPTED))
-        cls.database = cls.system.data / "millrace.db"
+        cls.store = cls.system.store
 
     def assert_one_turn(self, message, seed):
-        self.assertEqual(turns(self.database, message), [("completed", text_of(seed, LENGTH))])
+        self.assertEqual(turns(self.store, message), [("completed", text_of(seed, LENGTH))])
 
     def assert_same(self, again, first):
         """Members of two answers, timings apart."""
@@ -188,8 +186,8 @@ class NotCompleted(OneSystem):
         stream = self.system.stream(question, headers=key_of(seed))
         next(stream.events())
         stream.close()
-        wait_for(lambda: turns(self.database, question), "the cancelled turn")
-        self.assertEqual(turns(self.database, question)[0][0], "cancelled")
+        wait_for(lambda: turns(self.store, question), "the cancelled turn")
+        self.assertEqual(turns(self.store, question)[0][0], "cancelled")
         self.assertEqual(asks_until_answered(self.system, question, seed)["answer"], text_of(seed, LENGTH))
         self.assert_one_turn(question, seed)
 
@@ -199,9 +197,9 @@ class NotCompleted(OneSystem):
         for _ in range(2):
             reply = chat(self.system, question, seed)
             self.assertGreaterEqual(reply.status, 500)
-            wait_for(lambda: turns(self.database, question), "the failed turn")
+            wait_for(lambda: turns(self.store, question), "the failed turn")
             wait_for(lambda: self.system.metric("millrace_claims_held") == 0, "a free claim")
-            self.assertEqual([status for status, _ in turns(self.database, question)], ["failed"])
+            self.assertEqual([status for status, _ in turns(self.store, question)], ["failed"])
 
     def test_what_could_not_be_claimed_at_all_can_be_asked_again_at_once(self):
         seed = fresh()
@@ -270,8 +268,9 @@ class GatewayStandsStill(unittest.TestCase):
 
     def setUp(self):
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.database = f"{folder}/shared.db"
-        environment = {"DATABASE_URL": f"sqlite:{self.database}", "CLAIM_LEASE_MS": str(LEASE_MS)}
+        self.store = store_for(folder)
+        self.addCleanup(self.store.drop)
+        environment = {"DATABASE_URL": self.store.url, "CLAIM_LEASE_MS": str(LEASE_MS)}
         self.first, self.second = (
             self.enterContext(System(counts=(1, 1, 0), environment=environment)) for _ in range(2))
         for system in (self.first, self.second):
@@ -301,7 +300,7 @@ class GatewayStandsStill(unittest.TestCase):
         seed = fresh()
         question, asking, answer = self.stopped_past_its_lease(seed, {}, key_of(seed))
         self.assert_fenced(asking, seed)
-        self.assertEqual(turns(self.database, question), [("completed", text_of(seed, LENGTH))])
+        self.assertEqual(turns(self.store, question), [("completed", text_of(seed, LENGTH))])
         self.assertEqual(self.second.metric("millrace_claims_total", result="taken_over"), 1)
         again = asks_until_answered(self.first, question, seed)
         self.assertEqual((again["idempotent_replay"], again["message_id"]), (True, answer["message_id"]))
@@ -312,7 +311,7 @@ class GatewayStandsStill(unittest.TestCase):
         fields = {"conversation_id": started["conversation_id"]}
         question, asking, _ = self.stopped_past_its_lease(seed, fields, None)
         self.assert_fenced(asking, seed)
-        self.assertEqual(turns(self.database, question), [("completed", text_of(seed, LENGTH))])
+        self.assertEqual(turns(self.store, question), [("completed", text_of(seed, LENGTH))])
 
 
 if __name__ == "__main__":

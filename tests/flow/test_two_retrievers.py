@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from system import System, wait_for
+from system import System, store_for, wait_for
 
 VISIBLE_S = 0.05
 
@@ -34,7 +34,9 @@ class TwoRetrievers(unittest.TestCase):
     def test_each_sees_at_once_what_the_other_stored(self):
         """Two systems on one store, so that it is known which retriever writes and which reads."""
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        store = {"DATABASE_URL": f"sqlite:{folder}/shared.db"}
+        shared = store_for(folder)
+        self.addCleanup(shared.drop)
+        store = {"DATABASE_URL": shared.url}
         systems = [self.enterContext(System(environment=store)) for _ in range(2)]
         portfolio = systems[0].portfolio("shared", [{"source": "first", "content": "Basalt is dark."}])
         for system in systems:

@@ -5,8 +5,13 @@
 
 The programs are those in MILLRACE_BIN. What any process said that a healthy one does not say (a
 sanitizer's report, a death nobody expected) makes stop() raise.
+
+With MILLRACE_TEST_STORE, the URL of a PostgreSQL server (postgres.py starts one), each system's store
+is a database of its own there; else a file in its folder.
 """
+import contextlib
 import ctypes
+import hashlib
 import http.client
 import json
 import os
@@ -15,6 +20,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -113,6 +119,51 @@ class Stream:
         self.connection.close()
 
 
+class FileStore:
+    """The SQLite file that a system makes."""
+
+    def __init__(self, path):
+        self.path = path
+        self.url = f"sqlite:{path}"
+
+    def rows(self, sql):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as store:
+            return store.execute(sql).fetchall()
+
+    def drop(self):
+        """Goes with its folder."""
+
+
+class Database:
+    """A database on a server of PostgreSQL: the system that comes back to the name finds it again."""
+
+    def __init__(self, server, name):
+        address, _, options = server.partition("?")
+        self.server = server
+        self.name = "flow_" + hashlib.sha256(str(name).encode()).hexdigest()[:16]
+        self.url = f"{address.rpartition('/')[0]}/{self.name}?{options}"
+        if not self.ask(server, f"SELECT 1 FROM pg_database WHERE datname = '{self.name}'"):
+            self.ask(server, f"CREATE DATABASE {self.name}")
+
+    @staticmethod
+    def ask(url, sql):
+        command = ["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e", "-d", url, "-c", sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True,
+                              timeout=60).stdout.rstrip("\n")
+
+    def rows(self, sql):
+        return [tuple(row.split("\x1f")) for row in self.ask(self.url, sql).split("\x1e") if row]
+
+    def drop(self):
+        self.ask(self.server, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+
+
+def store_for(folder):
+    """The store of whoever works in that folder: `url`, `rows(sql)`, `drop()`."""
+    server = os.environ.get("MILLRACE_TEST_STORE")
+    return Database(server, folder) if server else FileStore(f"{folder}/millrace.db")
+
+
 class System:
     def __init__(self, demo=False, counts=(1, 1, 1), environment=None, data=None, port=None):
         self.demo = demo
@@ -121,6 +172,7 @@ class System:
         self.own_data = data is None
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="millrace-flow-"))
         self.port = port
+        self.store = store_for(self.data)
         self.said = []  # lines of the supervisor
         self.expected_deaths = 0
         self.process = None
@@ -158,7 +210,8 @@ class System:
 
     def _try_start(self):
         environment = {"PATH": os.environ["PATH"], "LOG_LEVEL": "info",
-                       "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0", **self.environment}
+                       "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
+                       "DATABASE_URL": self.store.url, **self.environment}
         self.process = subprocess.Popen(
             self.command(), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, preexec_fn=end_with_parent)
@@ -211,6 +264,7 @@ class System:
                 self.process.wait()
         if self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
+            self.store.drop()
 
     def logs(self):
         return {path.name: path.read_text(errors="replace")

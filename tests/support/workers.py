@@ -30,7 +30,7 @@ class Worker:
         self.environment = {
             "PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
             "GATEWAYS": f"127.0.0.1:{system.port + 1}",
-            "DATABASE_URL": f"sqlite:{system.data}/millrace.db", **environment}
+            "DATABASE_URL": system.store.url, **environment}
         self.process = None
         self.started = None
 
