@@ -9,7 +9,7 @@ OWN = {"millrace-gateway": "HTTP_PORT", "millrace-embedder": "EMBEDDER",
        "millrace-retriever": "DATABASE_URL", "millrace-generator": "ANSWER_BYTES_MAX"}
 NOT_OWN = {"millrace-gateway": "DATABASE_URL", "millrace-embedder": "DATABASE_URL",
            "millrace-retriever": "HTTP_PORT", "millrace-generator": "DATABASE_URL"}
-SUBCOMMANDS = ("ask", "ingest", "migrate", "prepare", "supervise", "classify")
+SUBCOMMANDS = ("ask", "ingest", "migrate", "prepare", "supervise", "classify", "token")
 
 
 def run(*command, environment=None):

@@ -173,6 +173,7 @@ class System:
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="millrace-flow-"))
         self.port = port
         self.store = store_for(self.data)
+        self.headers = {"Content-Type": "application/json"}  # of every request
         self.said = []  # lines of the supervisor
         self.expected_deaths = 0
         self.process = None
@@ -300,7 +301,7 @@ class System:
             body = json.dumps(body).encode()
         connection = self.connect()
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+            connection.request(method, path, body, {**self.headers, **(headers or {})})
             response = connection.getresponse()
             return Reply(response, response.read())
         finally:
@@ -322,7 +323,7 @@ class System:
         connection = self.connect()
         body = json.dumps({"message": message, **fields})
         connection.request("POST", f"/api/agents/{agent}/chat/stream", body,
-                           {"Content-Type": "application/json", **(headers or {})})
+                           {**self.headers, **(headers or {})})
         return Stream(connection, connection.getresponse())
 
     def ask(self, message, agent=1, **fields):
