@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "gateway/lru.h"
+#include "gateway/packing.h"
 
 enum { KEY_BYTES_MAX = 512 }; /* an embedder with a longer name has no shared cache */
 
@@ -24,6 +25,7 @@ struct cache {
     const struct settings *settings;
     struct redis_link *redis;
     struct lru *memory;
+    struct packing *packing;
 };
 
 const char *cache_kind_name(enum cache_kind kind)
@@ -92,6 +94,13 @@ void cache_fetch(struct cache *cache, const struct cache_key *key,
     redis_get(cache->redis, name, on_reply, fetch);
 }
 
+struct slice cache_unpack(struct cache *cache, struct slice packed, struct buffer *bytes)
+{
+    if (!packed.ptr) return packed;
+    bool sound = packing_unpack(cache->packing, packed, bytes);
+    return sound && bytes->len ? buffer_slice(bytes) : SLICE("");
+}
+
 bool cache_is_shared(const struct cache *cache)
 {
     return redis_available(cache->redis);
@@ -110,9 +119,12 @@ void cache_keep(struct cache *cache, const struct cache_key *key, struct slice v
 {
     char text[KEY_BYTES_MAX];
     struct slice name = key_text(key, text);
+    struct buffer packed = {0};
     cache_remember(cache, key, value, cache_ttl_ms(cache, key->kind));
-    if (name.len && redis_available(cache->redis))
-        redis_set(cache->redis, name, value, ttl_s(cache, key->kind));
+    if (!name.len || !redis_available(cache->redis)) return;
+    if (packing_pack(cache->packing, value, &packed))
+        redis_set(cache->redis, name, buffer_slice(&packed), ttl_s(cache, key->kind));
+    buffer_free(&packed);
 }
 
 void cache_drop_garbage(struct cache *cache, const struct cache_key *key)
@@ -132,6 +144,7 @@ struct cache *cache_new(const struct settings *settings, struct redis_link *redi
     cache->settings = settings;
     cache->redis = redis;
     cache->memory = lru_new(settings->cache_bytes_max);
+    cache->packing = packing_new();
     return cache;
 }
 
@@ -141,6 +154,7 @@ void cache_destroy(struct cache **cache)
     *cache = NULL;
     if (!old) return;
     lru_destroy(&old->memory);
+    packing_destroy(&old->packing);
     free(old);
 }
 

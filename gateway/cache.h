@@ -6,8 +6,8 @@
  *     chunks      rag:chunks:<hex>                      CACHE_CHUNK_TTL_S
  *     embedding   rag:embedding:<embedder>:<hex>        CACHE_EMBEDDING_TTL_S
  *
- * A key names all that its value depends on, so nothing is ever invalidated: what has changed is
- * asked for under another key. */
+ * In Redis they are packed (packing.h). A key names all that its value depends on, so nothing is
+ * ever invalidated: what has changed is asked for under another key. */
 #ifndef MILLRACE_GATEWAY_CACHE_H
 #define MILLRACE_GATEWAY_CACHE_H
 
@@ -31,10 +31,13 @@ void cache_destroy(struct cache **cache);
 
 /* From memory; valid until the next call that keeps or drops. ptr NULL where there is none. */
 struct slice cache_peek(struct cache *cache, const struct cache_key *key);
-/* From Redis; not kept in memory unless the caller does. `value` is valid during the call, ptr NULL
+/* From Redis, packed; not kept in memory unless the caller does. Valid during the call, ptr NULL
  * where there is none or Redis is away. Calls back exactly once, perhaps before it returns. */
 void cache_fetch(struct cache *cache, const struct cache_key *key,
-                 void (*on_value)(void *context, struct slice value), void *context);
+                 void (*on_value)(void *context, struct slice packed), void *context);
+/* What was fetched, in `bytes`; ptr NULL where nothing was. What can't be unpacked is a value of no
+ * bytes, which is none of any kind. */
+struct slice cache_unpack(struct cache *cache, struct slice packed, struct buffer *bytes);
 /* In memory alone, for `ttl_ms`. */
 void cache_remember(struct cache *cache, const struct cache_key *key, struct slice value,
                     uint64_t ttl_ms);

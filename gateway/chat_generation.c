@@ -92,6 +92,7 @@ static void begin(struct chat *chat, const struct answer_question *question)
         .question = question,
         .semantic = chat->semantic,
         .tentative = !chat->shape->stream,
+        .sources = chat->shape->retrieved != NULL,
         .stages = itinerary(chat),
         .body = chat->body,
         .timeout_ms = chat_time_left_ms(chat),

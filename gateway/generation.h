@@ -40,6 +40,7 @@ struct generation_order {
     const struct answer_question *question;
     bool semantic;      /* the request says that an answer to a similar question will do */
     bool tentative;     /* job_spec's: nobody sees the text before its end */
+    bool sources;       /* the passages are told too, also of an answer that was kept */
     const char *stages; /* the itinerary where nothing is kept; NULL: the whole one */
     struct body *body;  /* request and history; given away */
     uint64_t timeout_ms;

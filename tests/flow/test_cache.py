@@ -178,7 +178,8 @@ class InRedis(unittest.TestCase):
             wait_for(lambda: self.is_linked(system), "Redis")
             text = system.ask(QUESTION)[0]
             wait_for(lambda: all(self.keys()), "all three kinds")
-        values = (b"garbage", b"", b"\x81\xa6answer\xa3abc", b"\xc1" * 50)
+        values = (b"garbage", b"", b"\x00", b"\x00\x81\xa6answer\xa3abc", b"\x00" + b"\xc1" * 50,
+                  b"\x01\xff\0\0\0\0")
         for value in values:
             bad = [key for keys in self.keys() for key in keys]
             for key in bad:
