@@ -20,6 +20,10 @@ def compatible(**words):
     return f"openai-compatible/{model(dim=DIMENSIONS, **words)}/{DIMENSIONS}"
 
 
+# The embedder is away: questions are answered without it.
+OUTAGES = {"provider_cut", "provider_timeout", "provider_rate_limited", "provider_failed"}
+
+
 def document(i, text):
     return {"source": f"{i}.txt", "format": "text", "content": text}
 
@@ -50,8 +54,9 @@ class EmbeddingProviders(unittest.TestCase):
     def ask(self, portfolio, query="Where is the mill?"):
         return self.system.post(f"/api/portfolios/{portfolio}/search", {"query": query, "top_k": 3})
 
-    def wait_good(self, portfolio):
-        wait_for(lambda: self.ask(portfolio).status == 200, "the provider is asked again")
+    def by_words(self, portfolio):
+        """Of each hit, whether no vector had a part in it."""
+        return [not hit["scores"]["vector"] for hit in self.ask(portfolio).json["results"]]
 
     def trouble(self):
         return self.system.lane("embed")["workers"][0]["trouble"]
@@ -64,9 +69,10 @@ class EmbeddingProviders(unittest.TestCase):
     def test_a_passage_is_found_by_its_vector(self):
         self.assertEqual(self.system.get("/readyz").json["embedder"], f"openai/{QUIET}/{DIMENSIONS}")
         texts = [f"Passage number {i} speaks of the mill." for i in range(20)]
-        portfolio = self.make("found", documents=[document(i, text) for i, text in enumerate(texts)])
+        portfolio = self.make("found", documents=[{**document(i, text), "title": "Mills"}
+                                                  for i, text in enumerate(texts)])
         self.system.wait_stored(portfolio)
-        first = self.ask(portfolio, texts[7]).json["results"][0]
+        first = self.ask(portfolio, f"Mills\n{texts[7]}").json["results"][0]  # as it was embedded
         self.assertEqual(first["text"], texts[7])
         self.assertGreater(first["scores"]["vector"], 0.99)
 
@@ -175,14 +181,37 @@ class EmbeddingProviders(unittest.TestCase):
             ({"status": 429, "retry_after": 3600}, "provider_rate_limited"),
             ({"status": 500}, "provider_failed"),
         )
+        said = ""
         for words, code in cases:
             with self.subTest(**words):
-                reply = self.ask(self.make(f"fault {words}", compatible(**words)))
-                self.assertGreaterEqual(reply.status, 500)
-                self.assertEqual(reply.code, code)
-        said = reply.body.decode() + "".join(self.system.logs().values())
+                embedder = compatible(**words)
+                replies = [self.system.post("/v1/embeddings", {"model": embedder, "input": "mill"})]
+                if code not in OUTAGES:
+                    replies.append(self.ask(self.make(f"fault {words}", embedder)))
+                for reply in replies:
+                    self.assertGreaterEqual(reply.status, 500)
+                    self.assertEqual(reply.code, code)
+                    said += reply.body.decode()
+        said += "".join(self.system.logs().values())
         for secret in (SECRET, SECRET_ADDRESS, KEY):
             self.assertNotIn(secret, said)
+
+    def test_a_question_is_answered_by_words_while_its_embedder_is_away(self):
+        def counted():
+            return self.system.metric("millrace_worker_events_total", pool="embed", event="question_by_words")
+
+        for words in ({"fault": "cut"}, {"fault": "slow_head"}, {"status": 429, "retry_after": 3600}, {"status": 500}):
+            with self.subTest(**words):
+                before = counted()
+                portfolio = self.make(f"away {words}", compatible(**words),
+                                      [document(0, "The mill stands by the river.")])
+                reply = self.ask(portfolio)
+                self.assertEqual(reply.status, 200)
+                self.assertEqual([hit["scores"]["vector"] for hit in reply.json["results"]], [0])
+                wait_for(lambda: counted() > before, "it is counted")
+                reply = self.system.post("/api/agents/1/chat", {"message": "Where is the mill?",
+                                                                "portfolio_id": portfolio})
+                self.assertEqual([c["source"] for c in reply.json["citations"]], ["0.txt"])
 
     def test_a_provider_that_is_busy_is_asked_again_when_it_says(self):
         portfolio = self.make("busy once", compatible(status=429, retry_after=1, fails=1))
@@ -207,17 +236,17 @@ class EmbeddingProviders(unittest.TestCase):
         portfolio = self.make("back", documents=[document(0, "The mill stands by the river.")])
         self.system.wait_stored(portfolio)
         self.provider.stop()
-        self.assertEqual(self.ask(portfolio).code, "provider_unavailable")
+        self.assertEqual(self.by_words(portfolio), [True])
         self.assertEqual(self.ask(other, "river").status, 200)
         self.system.good("POST", f"/api/portfolios/{portfolio}/documents",
                          [document(1, "The wheel stands still.")])
-        refused = wait_for(lambda: self.ask(portfolio).code == "provider_circuit_open" or None,
-                           "the breaker opens")
-        self.assertTrue(refused)
+        wait_for(lambda: self.system.post("/v1/embeddings", {"model": "default", "input": "mill"}).code ==
+                 "provider_circuit_open", "the breaker opens")
+        self.assertEqual(set(self.by_words(portfolio)), {True})
         self.assertIn("indexing", self.status(portfolio))
         self.provider.start()
-        self.wait_good(portfolio)
         self.system.wait_stored(portfolio)
+        wait_for(lambda: not all(self.by_words(portfolio)), "the provider is asked again")
         self.assertEqual(len(self.ask(portfolio, "wheel").json["results"]), 2)
 
 
