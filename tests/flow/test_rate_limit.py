@@ -55,6 +55,17 @@ class TwoGateways(unittest.TestCase):
             self.assertIsNone(self.remaining(system), "Redis has not forgotten")
 
 
+    def test_a_client_that_goes_while_redis_is_asked_leaves_nothing_behind(self):
+        self.proxy.freeze()
+        clients = [self.one.connect() for _ in range(8)]
+        for client in clients:
+            client.request("POST", "/api/agents/1/chat", '{"message": "Hello"}', self.one.headers)
+        for client in clients:
+            client.close()
+        wait_for(lambda: self.one.metric("millrace_http_requests_in_flight") <= 1, "only this one")
+        self.remaining(self.one)
+
+
 class Callers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
