@@ -31,6 +31,7 @@ enum settings_of {
     U(answer_bytes_max,      ANSWER_BYTES_MAX,      OF_GATEWAY | OF_GENERATOR, MIB, KIB, 256 * MIB, "largest answer") \
     T(anthropic_api_key,     ANTHROPIC_API_KEY,     OF_GENERATOR,  "", NULL, "for agents without a key of their own") \
     T(anthropic_base_url,    ANTHROPIC_BASE_URL,    OF_GENERATOR,  "https://api.anthropic.com", NULL, "where Anthropic's interface is") \
+    U(anthropic_tokens_max,  ANTHROPIC_TOKENS_MAX,  OF_GENERATOR, 4096, 1, 1000000, "largest answer of Anthropic's models, which want it said") \
     T(auth_mode,             AUTH_MODE,             OF_GATEWAY,   "none", "none|jwt", "who may call: jwt, who brings an access token; none, everybody, on a loopback address only") \
     U(body_bytes_max,        BODY_BYTES_MAX,        OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "largest request body, documents apart") \
     U(breaker_failures,      BREAKER_FAILURES,      OF_GENERATOR | OF_EMBEDDER, 5, 1, 1000, "failures in a row after which a provider is not asked for a while") \

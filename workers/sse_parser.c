@@ -16,7 +16,6 @@ struct sse_parser {
     struct buffer carried; /* the start of a line that the input did not end */
     struct field name, data;
     bool has_data; /* a data line was read, though perhaps an empty one */
-    bool begun;    /* a field of the event was read */
     bool at_start; /* of the stream, where a byte-order mark may be */
     bool after_cr; /* a LF now belongs to the line end before */
 };
@@ -61,7 +60,7 @@ static void field_add_line(struct field *field, struct slice line)
 static void event_clear(struct sse_parser *parser)
 {
     parser->name.text = parser->data.text = (struct slice){0};
-    parser->has_data = parser->begun = false;
+    parser->has_data = false;
 }
 
 /* An event without data is none (the standard says so). */
@@ -80,14 +79,13 @@ static struct slice value_of(struct slice line, size_t name_len)
     return (struct slice){line.ptr + skip, line.len - skip};
 }
 
-/* "name: value", "name:value" or "name"; fields other than `data` and `event` are of no use here,
- * but an event that has begun with one is an unfinished event. */
+/* "name: value", "name:value" or "name"; fields other than `data` and `event` are of no use here.
+ */
 static void field_read(struct sse_parser *parser, struct slice line)
 {
     const char *colon = memchr(line.ptr, ':', line.len);
     struct slice name = {line.ptr, colon ? (size_t)(colon - line.ptr) : line.len};
     if (!name.len) return; /* a comment */
-    parser->begun = true;
     if (slice_equal(name, SLICE("event"))) parser->name.text = value_of(line, name.len);
     if (!slice_equal(name, SLICE("data"))) return;
     if (parser->has_data)
@@ -170,9 +168,4 @@ bool sse_parser_next(struct sse_parser *parser, struct slice *bytes, struct sse_
 err_t sse_parser_error(const struct sse_parser *parser)
 {
     return parser->error;
-}
-
-bool sse_parser_pending(const struct sse_parser *parser)
-{
-    return parser->carried.len || parser->begun;
 }

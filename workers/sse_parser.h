@@ -23,7 +23,5 @@ void sse_parser_destroy(struct sse_parser **parser);
 bool sse_parser_next(struct sse_parser *parser, struct slice *bytes, struct sse_event *event);
 /* ERR_PROVIDER_BAD_RESPONSE once an event was too large; the parser reads nothing more then. */
 err_t sse_parser_error(const struct sse_parser *parser);
-/* True when bytes of an unfinished event were read: a stream that ends here was cut. */
-bool sse_parser_pending(const struct sse_parser *parser);
 
 #endif

@@ -17,6 +17,7 @@ struct dialect_request {
     /* The beginning of the answer, that the model is to go on from; empty: none. */
     struct slice prefix;
     unsigned left_out; /* enum dialect_extra */
+    size_t tokens_max; /* of the answer, where that has to be said */
 };
 
 /* What the events of a stream have said so far. */

@@ -6,15 +6,12 @@
 #include "common/json_text.h"
 #include "workers/generator/dialect.h"
 
-enum {
-    ANSWER_TOKENS_MAX = 4096, /* what every model of theirs can write */
-    TEMPERATURE_MAX = 1,
-};
+enum { TEMPERATURE_MAX = 1 };
 
 static void anthropic_request(const struct dialect_request *request, struct buffer *body)
 {
     dialect_write_start(request, body);
-    buffer_printf(body, ",\"max_tokens\":%d", ANSWER_TOKENS_MAX);
+    buffer_printf(body, ",\"max_tokens\":%zu", request->tokens_max);
     dialect_write_temperature(request, TEMPERATURE_MAX, body);
     if (request->prompt->system.len) {
         buffer_append_text(body, ",\"system\":");

@@ -450,6 +450,7 @@ static void send_request(struct remote_answer *answer)
         .model = target->model,
         .prompt = &answer->prompt,
         .temperature = answer->generation->request.agent.temperature,
+        .tokens_max = answer->remote->settings->anthropic_tokens_max,
         .prefix = prefix_asked(answer),
         .left_out = answer->left_out,
     };

@@ -49,12 +49,12 @@ static const struct {
      "{\"model\":\"m\",\"stream\":true,\"messages\":[" SYSTEM "," TURNS
      ",{\"role\":\"assistant\",\"content\":\"So far\",\"prefix\":true}],\"temperature\":1.5}"},
     {"anthropic",
-     {SLICE("m"), &prompt, 2, SLICE("So far"), LEFT_OUT_NOTHING},
+     {SLICE("m"), &prompt, 2, SLICE("So far"), LEFT_OUT_NOTHING, 4096},
      "{\"model\":\"m\",\"stream\":true,\"max_tokens\":4096,\"temperature\":1,\"system\":\"Be "
      "brief.\",\"messages\":[" TURNS ",{\"role\":\"assistant\",\"content\":\"So far\"}]}"},
     {"anthropic",
-     {SLICE("m"), &bare, 1, {0}, LEFT_OUT_TEMPERATURE},
-     "{\"model\":\"m\",\"stream\":true,\"max_tokens\":4096,\"messages\":[{\"role\":\"user\","
+     {SLICE("m"), &bare, 1, {0}, LEFT_OUT_TEMPERATURE, 64000},
+     "{\"model\":\"m\",\"stream\":true,\"max_tokens\":64000,\"messages\":[{\"role\":\"user\","
      "\"content\":\"Is it \\\"on\\\"?\"}]}"},
 };
 
