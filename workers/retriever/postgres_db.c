@@ -17,12 +17,15 @@
 /* Whoever writes holds this lock, so that writers of all hosts come one after another. */
 #define WRITE_LOCK "pg_advisory_xact_lock(7014721)"
 
-/* A server notices a client that stopped in a transaction, and one that it can't reach; triggers
- * know our own writes by millrace.writes. */
+/* A server notices a client that stopped in a transaction, and one that it can't reach. Statements
+ * are written for loops over indexes, whatever the statistics of a table that has just been filled
+ * would have the planner believe. Triggers know our own writes by millrace.writes. */
 static const char session[] =
     "SET lock_timeout = '8s'; SET statement_timeout = '15s';"
     "SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning;"
-    "SET plan_cache_mode = auto; SET bytea_output = hex; SET millrace.writes = '1'";
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = "
+    "off;"
+    "SET millrace.writes = '1'";
 
 /* Types by their numbers, which PostgreSQL never changes. */
 enum { TYPE_BOOL = 16, TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
@@ -70,7 +73,7 @@ static err_t error_of(const PGresult *result)
 /* Forgets the connection and everything that it held. */
 static err_t lose(struct postgres_db *db, const char *why)
 {
-    if (db->connection) log_warn("store: connection lost: %s", why);
+    if (db->connection && !db->quiet) log_warn("store: connection lost: %s", why);
     PQfinish(db->connection);
     db->connection = NULL;
     for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
@@ -174,7 +177,7 @@ static void on_notice(void *context, const char *text)
 /* Said once for every time that the store goes away. */
 static err_t connect_failed(struct postgres_db *db, err_t error, const char *why)
 {
-    if (!db->failures) log_error("store: no connection to PostgreSQL: %s", why);
+    if (!db->failures && !db->quiet) log_error("store: no connection to PostgreSQL: %s", why);
     uint64_t pause = RETRY_MS_FIRST << MIN(db->failures, 8u);
     db->failures++;
     db->retry_at_ms = clock_ms() + MIN(pause, (uint64_t)RETRY_MS_MAX);
@@ -204,7 +207,7 @@ err_t postgres_db_connect(struct postgres_db *db)
     err_t error = open_session(db);
     db->connecting = false;
     if (error) return connect_failed(db, error, error_text(error));
-    if (db->failures) log_info("store: connected again");
+    if (db->failures && !db->quiet) log_info("store: connected again");
     db->failures = 0;
     db->connections++;
     return OK;

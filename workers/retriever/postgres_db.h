@@ -21,6 +21,7 @@
 struct postgres_db {
     struct db db; /* first */
     const char *url;
+    bool quiet;         /* another connection of this process says what there is to say */
     PGconn *connection; /* NULL: there is none */
     struct postgres_statement {
         const char *sql;
@@ -40,7 +41,7 @@ struct postgres_db {
     unsigned schema_was, schema; /* its version before and after the last connection was made */
 };
 
-/* `url` must live on. Connects later. */
+/* `url` must live on. Connects later; is not quiet. */
 void postgres_db_init(struct postgres_db *db, const char *url);
 void postgres_db_close(struct postgres_db *db);
 /* Connects now unless it is connected. ERR_STORE_UNAVAILABLE; ERR_STORE_SCHEMA: the store's schema

@@ -122,6 +122,7 @@ void postgres_watch_open(struct postgres_store *store)
     struct watch *watch = store->watch = xcalloc(1, sizeof(*watch));
     watch->store = store;
     postgres_db_init(&watch->db, store->url);
+    watch->db.quiet = true;
     watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->stop_fd < 0) abort();
     if (store->writing.connection)

@@ -164,6 +164,7 @@ static void open_crew(struct postgres_store *store, size_t readers)
     store->crew_dbs = xcalloc(readers, sizeof(*store->crew_dbs));
     for (size_t i = 0; i < readers; i++) {
         postgres_db_init(&store->reading[i], store->url);
+        store->reading[i].quiet = true;
         store->crew_dbs[i] = &store->reading[i].db;
     }
     store->crew = crew_new(store->sql.loop, store->crew_dbs, readers);
