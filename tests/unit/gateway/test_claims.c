@@ -353,12 +353,14 @@ static void a_full_store_answers_follow_ups_unclaimed_and_refuses_keys(void **st
 
 static void claims_are_renewed_in_one_batch_until_they_end(void **state)
 {
+    static const char *const questions[] = {HELLO, "{\"message\":\"Hello again\"}",
+                                            "{\"message\":\"Hello there\"}"};
     struct fixture *fixture = *state;
-    struct client clients[3];
+    struct client clients[ARRAY_LEN(questions)];
     struct renewal renewal;
     fixture->settings.claim_lease_ms = 30;
     for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-        clients[i] = ask(fixture, CHAT, "k", HELLO);
+        clients[i] = ask(fixture, CHAT, "k", questions[i]);
         if (i == 0) answer_configs(fixture);
         TURN_UNTIL(fixture, fake_job_of(KIND_CLAIM_TAKE));
         give_claim(10 + i);
@@ -433,7 +435,7 @@ static void a_claim_whose_turn_is_dropped_is_released(void **state)
     client_close(&client);
 
     fixture->settings.record_queue_max = 10;
-    client = ask(fixture, CHAT, "l", HELLO);
+    client = ask(fixture, CHAT, "l", "{\"message\":\"Hello again\"}");
     TURN_UNTIL(fixture, fake_job_of(KIND_CLAIM_TAKE));
     give_claim(8);
     answer("Hi");
