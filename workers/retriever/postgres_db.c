@@ -28,8 +28,7 @@ static const char session[] =
     "SET millrace.writes = '1'";
 
 /* Types by their numbers, which PostgreSQL never changes. */
-enum { TYPE_BOOL = 16, TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
-enum { TYPE_TEXT = 25, TYPE_FLOAT4 = 700, TYPE_FLOAT8 = 701 };
+enum { TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_TEXT = 25, TYPE_FLOAT8 = 701 };
 
 static struct postgres_db *postgres_of(const struct rows *rows)
 {
@@ -221,14 +220,14 @@ void postgres_db_close(struct postgres_db *db)
 
 /* --- sending --- */
 
-/* Values as PostgreSQL takes them: binary, big-endian. */
+/* Values as PostgreSQL takes them: binary, big-endian. Texts have no NUL: the codec lets none in.
+ */
 struct values {
     int count;
     Oid types[VALUES_MAX];
     const char *bytes[VALUES_MAX];
     int lengths[VALUES_MAX], formats[VALUES_MAX];
     uint64_t numbers[VALUES_MAX];
-    struct buffer clean[VALUES_MAX]; /* texts that held a NUL */
 };
 
 static void add_bytes(struct values *values, Oid type, struct slice bytes)
@@ -247,24 +246,6 @@ static void add_number(struct values *values, Oid type, uint64_t number)
     add_bytes(values, type, (struct slice){(char *)&values->numbers[values->count], 8});
 }
 
-/* PostgreSQL's text has no NUL; U+FFFD stands in its place. */
-static void add_text(struct values *values, struct slice text)
-{
-    struct buffer *clean = &values->clean[values->count];
-    const char *nul;
-    while (text.len && (nul = memchr(text.ptr, '\0', text.len))) {
-        size_t before = (size_t)(nul - text.ptr);
-        buffer_append(clean, text.ptr, before);
-        buffer_append(clean, "\xef\xbf\xbd", 3);
-        text = (struct slice){nul + 1, text.len - before - 1};
-    }
-    if (clean->len) {
-        buffer_append(clean, text.ptr, text.len);
-        text = buffer_slice(clean);
-    }
-    add_bytes(values, TYPE_TEXT, text);
-}
-
 static void values_bind(struct values *values, const char *types, va_list args)
 {
     double real;
@@ -277,16 +258,11 @@ static void values_bind(struct values *values, const char *types, va_list args)
             memcpy(&bits, &real, sizeof(bits));
             add_number(values, TYPE_FLOAT8, bits);
             break;
-        case 't': add_text(values, va_arg(args, struct slice)); break;
-        case 's': add_text(values, slice_of(va_arg(args, const char *))); break;
+        case 't': add_bytes(values, TYPE_TEXT, va_arg(args, struct slice)); break;
+        case 's': add_bytes(values, TYPE_TEXT, slice_of(va_arg(args, const char *))); break;
         case 'b': add_bytes(values, TYPE_BYTEA, va_arg(args, struct slice)); break;
         default: abort();
         }
-}
-
-static void values_free(struct values *values)
-{
-    for (int i = 0; i < values->count; i++) buffer_free(&values->clean[i]);
 }
 
 /* `?` and `?2` become `$1` and `$2`. */
@@ -363,7 +339,6 @@ static err_t perform(struct postgres_db *db, const char *sql, const char *types,
     err_t error = perform_once(db, sql, &values, later, result);
     if (error == ERR_STORE_UNAVAILABLE && whole && was_connected)
         error = perform_once(db, sql, &values, later, result);
-    values_free(&values);
     return error;
 }
 

@@ -170,14 +170,6 @@ static void a_server_that_is_away_is_waited_for(void **state)
     memcpy(f->url, url, sizeof(url));
 }
 
-static void a_text_with_a_nul_is_kept_with_a_mark_in_its_place(void **state)
-{
-    struct fixture *f = *state;
-    struct turn turn = {.agent_id = 1, .question = {"a\0b", 3}, .answer = SLICE("It is that.")};
-    assert_int_equal(call(f, KIND_RECORD, &turn, NULL), OK);
-    assert_int_equal(sql(f, "SELECT count(*) FROM turns WHERE question = U&'a\\FFFDb'"), 1);
-}
-
 static void a_database_that_only_reads_refuses_writes_as_full(void **state)
 {
     struct fixture *f = *state;
@@ -205,7 +197,6 @@ int main(void)
         POSTGRES_TEST(what_plain_sql_changes_has_a_new_version_and_is_announced),
         POSTGRES_TEST(a_listener_that_was_cut_off_hears_what_it_missed),
         POSTGRES_TEST(a_server_that_is_away_is_waited_for),
-        POSTGRES_TEST(a_text_with_a_nul_is_kept_with_a_mark_in_its_place),
         POSTGRES_TEST(a_database_that_only_reads_refuses_writes_as_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
