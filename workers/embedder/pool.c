@@ -4,6 +4,8 @@
  *     start() ─ texts ─▶ its embedder's engine ─▶ on_ended() ─┬ chat, search, index ─▶ job_next
  *                                                             └ embed ─▶ job_answer
  *
+ * While the embedder of a question is away it goes on without a vector, to be answered by words.
+ *
  * Open from the start are the default one, hashing (it costs nothing) and the model where there is
  * one. A model of a provider is opened by the first job that names it. */
 #include "workers/embedder/pool.h"
@@ -35,6 +37,7 @@ struct embedder_pool {
 /* A job under way; in its arena. */
 struct task {
     struct embed_work work; /* first: task_of */
+    struct embedder_pool *pool;
     struct job *job;
     struct engine *engine;
     float *vectors;
@@ -137,11 +140,38 @@ static void pass_on(struct task *task)
     buffer_free(&frame);
 }
 
+/* An embedder that is away or overloaded. What is wrong with a key, a model or vectors is told to
+ * those who ask instead: it would not pass by itself, and hardly be noticed. */
+static bool is_outage(err_t error)
+{
+    static const err_t outages[] = {ERR_PROVIDER_RATE_LIMITED, ERR_PROVIDER_CIRCUIT_OPEN,
+                                    ERR_PROVIDER_UNAVAILABLE,  ERR_PROVIDER_TIMEOUT,
+                                    ERR_PROVIDER_FAILED,       ERR_PROVIDER_CUT};
+    size_t i = 0;
+    while (i < ARRAY_LEN(outages) && outages[i] != error) i++;
+    return i < ARRAY_LEN(outages);
+}
+
+static bool goes_by_words(const struct task *task, err_t error)
+{
+    enum kind kind = job_kind(task->job);
+    return (kind == KIND_CHAT || kind == KIND_SEARCH) && is_outage(error);
+}
+
+static void pass_on_by_words(struct task *task)
+{
+    const struct meta meta = {.work_us = clock_us() - task->began_us};
+    worker_count(task->pool->worker, "question_by_words", 1);
+    job_next(&task->job, &meta);
+}
+
 static void on_ended(struct embed_work *work)
 {
     struct task *task = (struct task *)work;
     job_set_data(task->job, NULL);
-    if (work->error)
+    if (goes_by_words(task, work->error))
+        pass_on_by_words(task);
+    else if (work->error)
         fail(task->job, work->error);
     else
         pass_on(task);
@@ -198,6 +228,7 @@ static void start(void *context, struct job *job)
     enum kind kind = job_kind(job);
     struct task *task = arena_alloc(job_arena(job), sizeof *task);
     struct slice embedder = {0};
+    task->pool = pool;
     task->job = job;
     task->began_us = clock_us();
     err_t error =
