@@ -2,7 +2,7 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only core,path,throughput,search,ingestion,memory,providers,model,caches] [--runs N]
+    bench.py --build DIR [--only core,door,path,throughput,search,ingestion,memory,providers,model,caches] [--runs N]
              [--json FILE]
 """
 import argparse

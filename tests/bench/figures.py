@@ -349,5 +349,16 @@ def simulated(bench):
     return float(re.search(r"([0-9]+) events/s", first).group(1))
 
 
-FIGURES = {"core": core, "path": path, "throughput": throughput, "search": search, "ingestion": ingestion,
-           "memory": memory}
+# --- the door ---
+
+
+def door(bench):
+    runs = [bench.program("bench_door") for _ in range(bench.runs)]
+    figures = (("an access token, the first time", "token_first_us", 100),
+               ("an access token, remembered", "token_again_us", 10),
+               ("the rate, without Redis", "rate_us", 10))
+    return [Row(what, "µs", [run[name] for run in runs], [limit]) for what, name, limit in figures]
+
+
+FIGURES = {"core": core, "door": door, "path": path, "throughput": throughput, "search": search,
+           "ingestion": ingestion, "memory": memory}
