@@ -13,18 +13,20 @@ _Static_assert(sizeof(struct digest) == LRU_KEY_BYTES, "digests are the LRU's ke
 
 static const struct {
     const char *name, *prefix;
-    size_t ttl_s; /* where in the settings */
+    size_t ttl_s;     /* where in the settings */
+    unsigned percent; /* of the memory: large frames must not take the answers' place */
 } kinds[CACHE_KINDS] = {
-    [CACHE_ANSWER] = {"answer", "agent:response:", offsetof(struct settings, cache_answer_ttl_s)},
-    [CACHE_CHUNKS] = {"chunks", "rag:chunks:", offsetof(struct settings, cache_chunk_ttl_s)},
+    [CACHE_ANSWER] = {"answer", "agent:response:", offsetof(struct settings, cache_answer_ttl_s),
+                      50},
+    [CACHE_CHUNKS] = {"chunks", "rag:chunks:", offsetof(struct settings, cache_chunk_ttl_s), 35},
     [CACHE_EMBEDDING] = {"embedding",
-                         "rag:embedding:", offsetof(struct settings, cache_embedding_ttl_s)},
+                         "rag:embedding:", offsetof(struct settings, cache_embedding_ttl_s), 15},
 };
 
 struct cache {
     const struct settings *settings;
     struct redis_link *redis;
-    struct lru *memory;
+    struct lru *memory[CACHE_KINDS];
     struct packing *packing;
 };
 
@@ -62,7 +64,7 @@ static struct slice key_text(const struct cache_key *key, char text[KEY_BYTES_MA
 
 struct slice cache_peek(struct cache *cache, const struct cache_key *key)
 {
-    return lru_get(cache->memory, key->digest.bytes, clock_ms());
+    return lru_get(cache->memory[key->kind], key->digest.bytes, clock_ms());
 }
 
 /* --- Redis --- */
@@ -112,7 +114,7 @@ void cache_remember(struct cache *cache, const struct cache_key *key, struct sli
                     uint64_t ttl_ms)
 {
     uint64_t now_ms = clock_ms();
-    lru_put(cache->memory, key->digest.bytes, value, now_ms + ttl_ms, now_ms);
+    lru_put(cache->memory[key->kind], key->digest.bytes, value, now_ms + ttl_ms, now_ms);
 }
 
 void cache_keep(struct cache *cache, const struct cache_key *key, struct slice value)
@@ -132,7 +134,7 @@ void cache_drop_garbage(struct cache *cache, const struct cache_key *key)
     char text[KEY_BYTES_MAX];
     struct slice name = key_text(key, text);
     metric_add(METRIC_CACHE_GARBAGE, 1, kinds[key->kind].name, NULL);
-    lru_drop(cache->memory, key->digest.bytes);
+    lru_drop(cache->memory[key->kind], key->digest.bytes);
     if (name.len) redis_delete(cache->redis, name);
 }
 
@@ -143,7 +145,8 @@ struct cache *cache_new(const struct settings *settings, struct redis_link *redi
     struct cache *cache = xcalloc(1, sizeof(*cache));
     cache->settings = settings;
     cache->redis = redis;
-    cache->memory = lru_new(settings->cache_bytes_max);
+    for (size_t i = 0; i < CACHE_KINDS; i++)
+        cache->memory[i] = lru_new(settings->cache_bytes_max / 100 * kinds[i].percent);
     cache->packing = packing_new();
     return cache;
 }
@@ -153,17 +156,21 @@ void cache_destroy(struct cache **cache)
     struct cache *old = *cache;
     *cache = NULL;
     if (!old) return;
-    lru_destroy(&old->memory);
+    for (size_t i = 0; i < CACHE_KINDS; i++) lru_destroy(&old->memory[i]);
     packing_destroy(&old->packing);
     free(old);
 }
 
 size_t cache_bytes(const struct cache *cache)
 {
-    return lru_bytes(cache->memory);
+    size_t bytes = 0;
+    for (size_t i = 0; i < CACHE_KINDS; i++) bytes += lru_bytes(cache->memory[i]);
+    return bytes;
 }
 
 size_t cache_entries(const struct cache *cache)
 {
-    return lru_entries(cache->memory);
+    size_t entries = 0;
+    for (size_t i = 0; i < CACHE_KINDS; i++) entries += lru_entries(cache->memory[i]);
+    return entries;
 }
