@@ -1,0 +1,98 @@
+"""PostgreSQL killed, stopped in order, and away for a while, under load: every answer is kept or its
+`done` says that it is not, nothing is kept twice, and everything goes on by itself."""
+import itertools
+import signal
+import threading
+import unittest
+
+import postgres
+from system import Database, System, wait_for
+
+CLIENTS = 4
+
+
+class Load:
+    """Asks trivial questions, each with its own words, until it is stopped."""
+
+    def __init__(self, system):
+        self.system = system
+        self.numbers = itertools.count(1)
+        self.recorded, self.unrecorded = [], []
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.ask_on) for _ in range(CLIENTS)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def ask_on(self):
+        while not self.over.is_set():
+            question = f"Hello {next(self.numbers)}"
+            reply = self.system.post("/api/agents/1/chat", {"message": question})
+            kept = reply.status == 200 and reply.json.get("recorded", True)
+            (self.recorded if kept else self.unrecorded).append(question)
+
+    def goes_on(self):
+        """Waits until something that was asked from now on has been recorded."""
+        before = len(self.recorded)
+        wait_for(lambda: len(self.recorded) > before + CLIENTS, "answers that are recorded", 60)
+
+
+class Restarts(unittest.TestCase):
+    def setUp(self):
+        self.server = self.enterContext(postgres.server())
+        self.database = Database(self.server.url(), self.id())
+        self.system = self.enterContext(
+            System(environment={"DATABASE_URL": self.database.url, "RATE_LIMIT_PER_MINUTE": "0"}))
+
+    def questions(self):
+        return [row[0] for row in self.database.rows("SELECT question FROM turns")]
+
+    def assert_ledger(self, load):
+        kept = self.questions()
+        self.assertEqual(len(kept), len(set(kept)), "a turn was recorded twice")
+        self.assertEqual(set(load.recorded) - set(kept), set(), "a turn was lost")
+
+    def under_load(self, disturb):
+        with Load(self.system) as load:
+            load.goes_on()
+            for _ in range(3):
+                disturb()
+                load.goes_on()
+        self.assert_ledger(load)
+        portfolio = self.system.portfolio("notes", [{"content": "Basalt is dark."}])
+        self.assertEqual(self.system.search(portfolio, "basalt")[0]["text"], "Basalt is dark.")
+
+    def test_killed_under_load(self):
+        def crash():
+            self.server.stop(signal.SIGQUIT)
+            self.server.start()
+        self.under_load(crash)
+
+    def test_connections_ended_under_load(self):
+        self.under_load(lambda: self.server.psql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"))
+
+    def test_away_for_a_while(self):
+        portfolio = self.system.portfolio("notes", [{"content": "Basalt is dark."}])
+        hello = {"message": "Hello", "store": False}
+        self.system.good("POST", "/api/agents/1/chat", hello)
+        self.server.stop()
+        reply = self.system.post(f"/api/portfolios/{portfolio}/search", {"query": "basalt"})
+        self.assertEqual((reply.status, reply.code), (503, "store_unavailable"), reply)
+        self.assertTrue(reply.headers["Retry-After"])
+        self.system.good("POST", "/api/agents/1/chat", {"message": "Hello again", "store": False})
+        self.server.start()
+        wait_for(lambda: self.system.post(f"/api/portfolios/{portfolio}/search",
+                                          {"query": "basalt"}).status == 200, "a search", 30)
+
+
+if __name__ == "__main__":
+    unittest.main()
