@@ -72,6 +72,6 @@ bool portfolio_find(struct client *client, const char *which, bool create, uint6
     if (!find_by_name(client, which, id)) return false;
     if (*id) return true;
     if (create) return make(client, which, id);
-    complain("there is no portfolio \"%s\"; --create makes it", which);
+    complain("there is no portfolio \"%s\" (ingest --create makes one)", which);
     return false;
 }

@@ -169,6 +169,10 @@ static bool await(struct client *client, uint64_t id, bool quiet)
 {
     struct state state;
     if (!ask_state(client, id, &state)) return false;
+    if (state.over) {
+        if (!quiet) printf("%s: all %zu chunks have their vectors\n", state.what, state.total);
+        return true;
+    }
     char what[sizeof(state.what)];
     memcpy(what, state.what, sizeof(what));
     struct progress progress = progress_begin(what, state.total, 0, quiet);

@@ -121,7 +121,7 @@ class Ingest(unittest.TestCase):
     def test_mistakes_are_told_and_fail(self):
         cases = {
             "no such folder": (("--create", self.name, self.folder / "none"), "No such file"),
-            "no such portfolio": ((self.name, self.folder), "--create makes it"),
+            "no such portfolio": ((self.name, self.folder), "--create makes one"),
             "no such id": (("999999", self.folder), "999999"),
             "nothing to load": ((self.name,), "--help"),
             "an unknown option": (("--colour", self.name, self.folder), "colour"),

@@ -154,6 +154,7 @@ class Reembed(unittest.TestCase):
         self.assertEqual((back.returncode, back.stderr), (0, ""))
         self.assertTrue(self.is_rebuilt(number, HASHING))
         self.assertGreater(self.vector_score(number), 0)
+        self.assertEqual(run("--all").stdout, f"mills, {HASHING}: all 150 chunks have their vectors\n")
         wrong = run("--embedder", "telepathy", "mills")
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("invalid_field", wrong.stderr)
