@@ -25,8 +25,8 @@ static err_t let_in(struct gateway *gateway, struct http_request *request)
     struct http_target *target = http_target(request);
     struct arena *arena = http_arena(request);
     enum scope needed = target->route->scope;
-    struct caller *caller = arena_alloc(arena, sizeof(*caller));
     if (needed == SCOPE_NONE) return OK;
+    struct caller *caller = arena_alloc(arena, sizeof(*caller));
     err_t error = auth_check(gateway->auth, http_header(request, "Authorization"), needed,
                              clock_wall_ms(), arena, caller);
     if (error)
@@ -43,9 +43,9 @@ static err_t app_admit(void *context, struct http_request *request, uint64_t *bo
     char allow[ROUTE_ALLOW_SIZE];
     err_t error = route_find(http_method(request), http_path(request), target, allow);
     if (error == ERR_METHOD_NOT_ALLOWED) http_add_header(request, "Allow", allow);
-    if (error) return error;
-    *body_bytes_max = body_limit(gateway->settings, target->route);
-    return let_in(gateway, request);
+    if (!error) error = let_in(gateway, request);
+    if (!error) *body_bytes_max = body_limit(gateway->settings, target->route);
+    return error;
 }
 
 static void hand_over(struct gateway *gateway, struct http_request *request)

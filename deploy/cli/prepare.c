@@ -155,7 +155,7 @@ static bool set_token(const char *secret)
     err_t error = access_write(&access, slice_of(secret), now_s, &token);
     buffer_append_char(&token, '\0');
     if (error)
-        complain("JWT_SECRET: %s", error_text(error));
+        complain("JWT_SECRET must be at least %d bytes", ACCESS_SECRET_BYTES_MIN);
     else
         setenv("MILLRACE_TOKEN", token.data, true);
     buffer_free(&token);

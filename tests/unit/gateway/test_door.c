@@ -129,6 +129,14 @@ static void health_is_open_to_all(void **state)
     assert_answer(&client, 200, "\"ready\":true");
 }
 
+static void a_large_body_is_not_waited_for_without_a_token(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client =
+        asked(fixture, "POST", "/api/portfolios/1/documents", "Content-Length: 10000000\r\n", NULL);
+    assert_answer(&client, 401, "token_missing");
+}
+
 static void clients_of_openai_are_told_in_their_own_shape(void **state)
 {
     struct fixture *fixture = *state;
@@ -277,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DOOR_TEST(every_route_but_two_wants_a_token_of_its_scope),
         DOOR_TEST(health_is_open_to_all),
+        DOOR_TEST(a_large_body_is_not_waited_for_without_a_token),
         DOOR_TEST(clients_of_openai_are_told_in_their_own_shape),
         DOOR_TEST(every_job_is_of_the_callers_tenant),
         DOOR_TEST(a_question_and_its_turn_are_of_the_callers_tenant),
