@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "proto/codec.h"
@@ -52,7 +53,7 @@ static uint64_t interval_ms(const struct claims *claims)
 static void claims_plan(struct claims *claims)
 {
     uint64_t ms = claims->released.count ? 0 : interval_ms(claims);
-    struct timeval wait = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    struct timeval wait = clock_timeval_ms(ms);
     metric_set(METRIC_CLAIMS_HELD, (double)claims->held.count, NULL, NULL);
     if (claims->sending || (ms && evtimer_pending(claims->due, NULL))) return;
     if (claims->held.count || claims->released.count) event_add(claims->due, &wait);

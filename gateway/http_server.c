@@ -176,8 +176,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 static struct timeval sweep_interval(const struct settings *settings)
 {
     uint64_t ms = MIN(settings->client_stall_ms / 4, (uint64_t)SWEEP_MS_MAX);
-    ms = MAX(ms, (uint64_t)SWEEP_MS_MIN);
-    return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    return clock_timeval_ms(MAX(ms, (uint64_t)SWEEP_MS_MIN));
 }
 
 /* --- the daemon --- */

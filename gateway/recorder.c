@@ -41,11 +41,6 @@ struct recorder {
     size_t count;
 };
 
-static struct timeval interval_ms(uint64_t ms)
-{
-    return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-}
-
 /* Tells the one who waits, once. */
 static void record_tell(struct record *record, const struct recorded *recorded)
 {
@@ -86,7 +81,7 @@ static void record_back_off(struct record *record, err_t error)
         record_drop(record, error);
         return;
     }
-    struct timeval wait = interval_ms(record->backoff_ms);
+    struct timeval wait = clock_timeval_ms(record->backoff_ms);
     record->backoff_ms = MIN(record->backoff_ms * 2, (uint64_t)BACKOFF_MS_MAX);
     metric_add(METRIC_RECORDS, 1, "retried", NULL);
     event_add(&record->retry, &wait);
@@ -173,8 +168,8 @@ bool recorder_put(struct recorder *recorder, const struct turn *turn, const stru
         return false;
     }
     struct record *record = record_new(recorder, turn, frames, trace);
-    struct timeval patience = interval_ms(recorder->settings->record_timeout_ms);
-    struct timeval backoff = interval_ms(record->backoff_ms);
+    struct timeval patience = clock_timeval_ms(recorder->settings->record_timeout_ms);
+    struct timeval backoff = clock_timeval_ms(record->backoff_ms);
     record->on_recorded = on_recorded;
     record->context = context;
     if (on_recorded) event_add(&record->timeout, &patience);

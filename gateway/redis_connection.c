@@ -110,8 +110,7 @@ static void on_reply(redisAsyncContext *redis, void *reply, void *context)
 
 static void arm(struct redis_connection *connection, uint64_t ms)
 {
-    struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
-                           .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    struct timeval wait = clock_timeval_ms(ms);
     evtimer_add(connection->deadline, &wait);
 }
 

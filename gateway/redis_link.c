@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/resolver.h"
@@ -50,8 +51,7 @@ struct redis_link {
 
 static void wait_ms(struct redis_link *link, uint64_t ms)
 {
-    struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
-                           .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    struct timeval wait = clock_timeval_ms(ms);
     evtimer_add(link->timer, &wait);
 }
 

@@ -68,11 +68,6 @@ struct supervisor {
 
 static void stop_begin(struct supervisor *s, int status);
 
-static struct timeval in_ms(uint64_t ms)
-{
-    return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-}
-
 /* --- what the processes are told --- */
 
 static void tell(struct supervisor *s, const char *format, ...) PRINTF(2, 3);
@@ -108,7 +103,7 @@ static void tell_all(struct supervisor *s)
 static void start_later(struct process *process)
 {
     uint64_t delay = restart_delay_ms(&process->restart, clock_ms());
-    struct timeval after = in_ms(delay);
+    struct timeval after = clock_timeval_ms(delay);
     if (delay) complain("%s starts again in %" PRIu64 " ms", process->name, delay);
     evtimer_add(process->start_timer, &after);
 }
@@ -267,7 +262,7 @@ static void stop_step(struct supervisor *s)
         if (signal_all(s, stop_order[s->stop_step], 0)) return;
         s->stop_step++;
         if (s->stop_step == ARRAY_LEN(stop_order)) break;
-        struct timeval limit = in_ms(s->settings->drain_timeout_ms + STOP_GRACE_MS);
+        struct timeval limit = clock_timeval_ms(s->settings->drain_timeout_ms + STOP_GRACE_MS);
         evtimer_add(s->stop_deadline, &limit);
         signal_all(s, stop_order[s->stop_step], SIGTERM);
     }
@@ -276,7 +271,7 @@ static void stop_step(struct supervisor *s)
 
 static void stop_begin(struct supervisor *s, int status)
 {
-    struct timeval limit = in_ms(s->settings->drain_timeout_ms + STOP_GRACE_MS);
+    struct timeval limit = clock_timeval_ms(s->settings->drain_timeout_ms + STOP_GRACE_MS);
     s->stopping = true;
     s->status = status;
     for (size_t i = 0; i < s->count; i++) evtimer_del(s->processes[i].start_timer);

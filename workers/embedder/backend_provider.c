@@ -127,7 +127,7 @@ static void end(struct call *call, err_t error)
 
 static void wait_ms(struct call *call, uint64_t ms)
 {
-    struct timeval wait = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    struct timeval wait = clock_timeval_ms(ms);
     evtimer_add(call->timer, &wait);
 }
 

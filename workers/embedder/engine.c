@@ -57,7 +57,7 @@ static void wake_later(struct engine *engine)
 {
     uint64_t at_us = batcher_wake_us(engine->batcher), now_us = clock_us();
     uint64_t wait_us = at_us > now_us ? at_us - now_us : 0;
-    struct timeval wait = {(time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000)};
+    struct timeval wait = clock_timeval_us(wait_us);
     if (at_us != BATCHER_NEVER) evtimer_add(engine->wake, &wait);
 }
 

@@ -16,7 +16,7 @@ static void tell_trouble(struct health *health)
 {
     struct buffer text = {0};
     uint64_t ms = endpoints_trouble(health->endpoints, clock_ms(), &text);
-    struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    struct timeval after = clock_timeval_ms(ms);
     buffer_append_char(&text, '\0');
     worker_trouble(health->worker, ms ? text.data : NULL);
     if (ms)

@@ -85,7 +85,7 @@ static void ask(struct remote_answer *answer);
 
 static void timer_set(struct remote_answer *answer, uint64_t ms)
 {
-    struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    struct timeval after = clock_timeval_ms(ms);
     event_add(answer->timer, &after);
 }
 
