@@ -8,11 +8,13 @@ import openai
 
 DOCUMENTS = os.environ["DOCUMENTS_URL"]
 SCRIPTED = os.environ["SCRIPTED_URL"]
+GUARDED = os.environ["GUARDED_URL"]
+TOKEN = os.environ["GUARDED_TOKEN"]
 QUESTION = [{"role": "user", "content": "What React projects are there?"}]
 
 
 def client(url, **options):
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="unused", **options)
+    return openai.OpenAI(**{"base_url": f"{url}/v1", "api_key": "unused", **options})
 
 
 def said(message):
@@ -142,6 +144,23 @@ class Embeddings(unittest.TestCase):
         self.assertEqual(raised.exception.code, "model_not_found")
 
 
+class Guarded(unittest.TestCase):
+    def test_a_key_that_is_no_token_raises(self):
+        with self.assertRaises(openai.AuthenticationError) as raised:
+            client(GUARDED).models.list()
+        self.assertEqual(raised.exception.code, "token_invalid")
+
+    def test_a_token_is_a_key_until_it_is_used_too_often(self):
+        guarded = client(GUARDED, api_key=TOKEN, max_retries=0)
+        for _ in range(2):
+            answer = guarded.chat.completions.create(model="agent-1", messages=said("Hello"))
+            self.assertTrue(answer.choices[0].message.content)
+        with self.assertRaises(openai.RateLimitError) as raised:
+            guarded.chat.completions.create(model="agent-1", messages=said("Hello"), stream=True)
+        self.assertEqual(raised.exception.code, "rate_limited")
+        self.assertGreater(int(raised.exception.response.headers["Retry-After"]), 1)
+
+
 class Errors(unittest.TestCase):
     def refused(self, error, code, url=DOCUMENTS, **options):
         with self.assertRaises(error) as raised:
@@ -163,7 +182,7 @@ class Errors(unittest.TestCase):
                 (openai.BadRequestError, "invalid_field", {"tool_choice": "required"}),
                 (openai.BadRequestError, "invalid_field",
                  {"response_format": {"type": "json_object"}}),
-                (openai.APIStatusError, "body_too_large", {"messages": said("a" * 200000)})):
+                (openai.APIStatusError, "body_too_large", {"messages": said("a" * 2000000)})):
             for stream in (False, True):
                 with self.subTest(code=code, options=str(options)[:60], stream=stream):
                     self.refused(error, code, stream=stream, **options)

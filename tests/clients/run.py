@@ -1,8 +1,9 @@
 """Runs the client programs of a language: run.py python|node FOLDER
 
 The packages go into FOLDER, once. README's example in the language is one of the programs. Each other
-finds two systems by its environment: DOCUMENTS_URL answers from the demo's documents, SCRIPTED_URL does
-what the question says (support/scripted.py).
+finds systems by its environment: DOCUMENTS_URL answers from the demo's documents, SCRIPTED_URL does
+what the question says (support/scripted.py), GUARDED_URL asks for an access token, GUARDED_TOKEN, and lets
+nobody ask more than twice.
 """
 import contextlib
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 
 from system import System
+from tokens import DOOR, token
 from workers import SCRIPTED, Worker
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -97,7 +99,10 @@ def run_programs(programs, folder):
         documents = stack.enter_context(System(demo=True))
         scripted = stack.enter_context(System(counts=(1, 1, 0)))
         stack.enter_context(Worker(scripted, SCRIPTED))
-        environment = {**os.environ, "DOCUMENTS_URL": documents.url, "SCRIPTED_URL": scripted.url}
+        guarded = stack.enter_context(System(environment={
+            **DOOR, "RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST": "2"}))
+        environment = {**os.environ, "DOCUMENTS_URL": documents.url, "SCRIPTED_URL": scripted.url,
+                       "GUARDED_URL": guarded.url, "GUARDED_TOKEN": token(scope="chat")}
         for command in programs(folder, documents.url):
             if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
                               timeout=PROGRAMS_S).returncode:
