@@ -23,6 +23,7 @@ struct gateway {
     struct recorder *recorder;
     struct cache *cache;
     struct generations *generations;
+    struct classified *classified;
     struct ingest_pump *pump;
     struct http_server *http;
     struct chats chats; /* questions that are not over */

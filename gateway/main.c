@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "gateway/claims.h"
+#include "gateway/classified.h"
 #include "gateway/directory.h"
 #include "gateway/flags.h"
 #include "gateway/gateway.h"
@@ -105,6 +106,7 @@ static err_t parts_setup(void)
     gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes, gateway.claims);
     gateway.cache = cache_new(&settings, gateway.redis);
     gateway.generations = generations_new(gateway.lanes, gateway.cache, gateway.flags);
+    gateway.classified = classified_new();
     gateway.pump = ingest_pump_new(gateway.base, gateway.lanes);
     gateway.http = http_server_new(gateway.base, &settings, &gateway_app, &gateway);
     lane_io_listen(gateway.lanes, &listener, NULL);
@@ -119,6 +121,7 @@ static void parts_destroy(void)
     redis_link_destroy(&gateway.redis);
     lane_io_destroy(&gateway.lanes);
     flags_destroy(&gateway.flags);
+    classified_destroy(&gateway.classified);
     generations_destroy(&gateway.generations);
     cache_destroy(&gateway.cache);
     ingest_pump_destroy(&gateway.pump);

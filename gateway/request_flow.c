@@ -21,6 +21,7 @@
 #include "gateway/chat_claim.h"
 #include "gateway/chat_generation.h"
 #include "gateway/chat_shapes.h"
+#include "gateway/classified.h"
 #include "gateway/flags.h"
 #include "gateway/openai_chat.h"
 
@@ -97,10 +98,11 @@ static void size_by_agent(struct chat *chat, const struct agent *agent)
 static void step_classify(struct chat *chat)
 {
     const struct agent *agent = config_agent(chat->agent);
-    chat->language = chat->call.language;
-    if (!chat->language)
-        chat->language = language_detect(chat->call.message, language_find(agent->language));
-    chat->level = complexity_classify(chat->language, chat->call.message);
+    struct classification found =
+        classified_find(chat->gateway->classified, chat->call.message, chat->call.language,
+                        language_find(agent->language));
+    chat->language = found.language;
+    chat->level = found.level;
     if (flags_now(chat->gateway->flags)->dynamic_context)
         size_by_level(chat);
     else

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "fake_lanes.h"
+#include "gateway/classified.h"
 #include "gateway/directory.h"
 #include "gateway/flags.h"
 #include "gateway/gateway.h"
@@ -62,6 +63,7 @@ static int fixture_open(void **state)
     gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL, gateway->claims);
     gateway->cache = cache_new(&fixture->settings, gateway->redis);
     gateway->generations = generations_new(NULL, gateway->cache, gateway->flags);
+    gateway->classified = classified_new();
     gateway->pump = ingest_pump_new(gateway->base, NULL);
     gateway->http = http_server_new(gateway->base, &fixture->settings, &gateway_app, gateway);
     assert_int_equal(http_server_open(gateway->http), OK);
@@ -75,6 +77,7 @@ static int fixture_close(void **state)
     struct gateway *gateway = &fixture->gateway;
     http_server_destroy(&gateway->http);
     fake_forget_all();
+    classified_destroy(&gateway->classified);
     generations_destroy(&gateway->generations);
     cache_destroy(&gateway->cache);
     ingest_pump_destroy(&gateway->pump);
