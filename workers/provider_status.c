@@ -16,3 +16,26 @@ err_t provider_status_error(int status)
         if (status >= ranges[i].from && status <= ranges[i].to) return ranges[i].error;
     return ERR_PROVIDER_BAD_RESPONSE;
 }
+
+static const struct {
+    err_t error;
+    bool passes, counts;
+} failures[] = {
+    {ERR_PROVIDER_RATE_LIMITED, true, false}, {ERR_PROVIDER_FAILED, true, true},
+    {ERR_PROVIDER_UNAVAILABLE, true, true},   {ERR_PROVIDER_CUT, true, true},
+    {ERR_PROVIDER_TIMEOUT, false, true},      {ERR_PROVIDER_BAD_RESPONSE, false, true},
+};
+
+bool provider_failure_passes(err_t error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+        if (failures[i].error == error) return failures[i].passes;
+    return false;
+}
+
+bool provider_failure_counts(err_t error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+        if (failures[i].error == error) return failures[i].counts;
+    return false;
+}

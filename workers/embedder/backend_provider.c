@@ -60,17 +60,6 @@ struct call {
     TAILQ_ENTRY(call) link;
 };
 
-/* What to do about an error: */
-static const struct {
-    err_t error;
-    bool again;  /* ask again */
-    bool broken; /* it counts for the breaker */
-} policies[] = {
-    {ERR_PROVIDER_RATE_LIMITED, true, false}, {ERR_PROVIDER_FAILED, true, true},
-    {ERR_PROVIDER_UNAVAILABLE, true, true},   {ERR_PROVIDER_CUT, true, true},
-    {ERR_PROVIDER_TIMEOUT, false, true},      {ERR_PROVIDER_BAD_RESPONSE, false, true},
-};
-
 static void ask(struct call *call);
 
 static const struct settings *settings_of(const struct remote *remote)
@@ -175,13 +164,11 @@ static bool ask_again(struct call *call)
 static void judge(struct call *call, err_t error)
 {
     struct remote *remote = call->remote;
-    size_t i = 0;
-    while (i < ARRAY_LEN(policies) && policies[i].error != error) i++;
-    if (i < ARRAY_LEN(policies) && policies[i].broken)
+    if (provider_failure_counts(error))
         breaker_failure(&remote->breaker, &remote->breaker_limits, clock_ms());
     else
         breaker_success(&remote->breaker);
-    if (i < ARRAY_LEN(policies) && policies[i].again && ask_again(call)) return;
+    if (provider_failure_passes(error) && ask_again(call)) return;
     if (error == ERR_PROVIDER_REFUSED && is_too_much(call->status) && ask_for_less(call)) return;
     end(call, error);
 }

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/provider_status.h"
 
 struct health {
     struct worker *worker;
@@ -85,15 +86,12 @@ static void note_broken(struct health *health, struct endpoint *endpoint, err_t 
 void health_outcome(struct health *health, const struct target *target, err_t error)
 {
     struct endpoint *endpoint = endpoint_of(health, target);
-    switch (error) {
-    case ERR_PROVIDER_UNAVAILABLE:
-    case ERR_PROVIDER_FAILED:
-    case ERR_PROVIDER_TIMEOUT:
-    case ERR_PROVIDER_CUT:
-    case ERR_PROVIDER_BAD_RESPONSE: return note_broken(health, endpoint, error);
-    case ERR_PROVIDER_ADDRESS: return breaker_forget(&endpoint->breaker); /* it was not asked */
-    default: return note_works(health, endpoint);
-    }
+    if (provider_failure_counts(error))
+        note_broken(health, endpoint, error);
+    else if (error == ERR_PROVIDER_ADDRESS) /* it was not asked */
+        breaker_forget(&endpoint->breaker);
+    else
+        note_works(health, endpoint);
 }
 
 void health_forget(struct health *health, const struct target *target)

@@ -219,19 +219,12 @@ static bool ask_for_less(struct remote_answer *answer)
     return true;
 }
 
-/* What PROVIDER_RETRIES_MAX is for. */
-static bool is_passing(err_t error)
-{
-    return error == ERR_PROVIDER_RATE_LIMITED || error == ERR_PROVIDER_FAILED ||
-           error == ERR_PROVIDER_UNAVAILABLE || error == ERR_PROVIDER_CUT;
-}
-
 static void call_failed(struct remote_answer *answer, err_t error)
 {
     if (answer->state != ASKING) return answer_fail(answer, error);
     health_outcome(answer->remote->health, target_of(answer), error);
     if (error == ERR_PROVIDER_REFUSED && ask_for_less(answer)) return;
-    if (is_passing(error) && rest(answer)) return;
+    if (provider_failure_passes(error) && rest(answer)) return;
     answer_fail(answer, error);
 }
 
