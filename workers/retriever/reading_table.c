@@ -6,10 +6,11 @@
 
 enum { LANGUAGES_MAX = 32, PIECES_MAX = 12, STEM_BYTES_MIN = 3 };
 
-/* "can/could?": words to choose from, which may be missing; "*" is one word or more. */
+/* "can/could?": words to choose from, which may be missing; "*" is one word or more; "^" and "$"
+ * are the question's start and end. */
 struct piece {
     struct slice choices;
-    bool optional, gap;
+    bool optional, gap, start, end;
 };
 
 struct form {
@@ -65,7 +66,10 @@ static void add_members(struct members *members, struct slice words, size_t grou
 
 static struct piece piece_of(struct slice text)
 {
-    struct piece piece = {.choices = text, .gap = slice_equal(text, SLICE("*"))};
+    struct piece piece = {.choices = text,
+                          .gap = slice_equal(text, SLICE("*")),
+                          .start = slice_equal(text, SLICE("^")),
+                          .end = slice_equal(text, SLICE("$"))};
     piece.optional = text.ptr[text.len - 1] == '?';
     piece.choices.len -= piece.optional;
     return piece;
@@ -233,44 +237,68 @@ static bool is_choice(const struct piece *piece, struct slice word)
     return false;
 }
 
+/* The words of a question that a form is held against. */
+struct view {
+    const struct slice *words;
+    size_t count;
+    bool first;
+};
+
 /* What stands behind a gap stands at the words' end, as it is. */
-static bool matches_end(const struct form *form, size_t from, const struct slice *words,
-                        size_t count, size_t at)
+static bool matches_end(const struct form *form, size_t from, const struct view *view, size_t at)
 {
     size_t back = form->count - from;
-    if (at + 1 + back > count) return false;
+    if (at + 1 + back > view->count) return false;
     for (size_t i = 0; i < back; i++)
-        if (!is_choice(&form->pieces[from + i], words[count - back + i])) return false;
+        if (!is_choice(&form->pieces[from + i], view->words[view->count - back + i])) return false;
     return true;
 }
 
 /* Matches the pieces from `piece` on with the words from `at` on; writes how many words it takes
  * at most. */
-static bool matches(const struct form *form, size_t piece, const struct slice *words, size_t count,
-                    size_t at, struct reading_form *found)
+static bool matches(const struct form *form, size_t piece, const struct view *view, size_t at,
+                    struct reading_form *found)
 {
+    const struct piece *next = &form->pieces[piece];
     if (piece == form->count) return found->front = at, found->back = 0, true;
-    if (form->pieces[piece].gap) {
-        if (!matches_end(form, piece + 1, words, count, at)) return false;
+    if (next->start || next->end) {
+        bool here = next->start ? view->first && !at : at == view->count;
+        return here && matches(form, piece + 1, view, at, found);
+    }
+    if (next->gap) {
+        if (!matches_end(form, piece + 1, view, at)) return false;
         return found->front = at, found->back = form->count - piece - 1, true;
     }
-    if (at < count && is_choice(&form->pieces[piece], words[at]) &&
-        matches(form, piece + 1, words, count, at + 1, found))
+    if (at < view->count && is_choice(next, view->words[at]) &&
+        matches(form, piece + 1, view, at + 1, found))
         return true;
-    return form->pieces[piece].optional && matches(form, piece + 1, words, count, at, found);
+    return next->optional && matches(form, piece + 1, view, at, found);
 }
 
 bool reading_form_find(const struct reading_table *table, const struct slice *words, size_t count,
-                       struct reading_form *form)
+                       bool first, struct reading_form *form)
 {
+    const struct view view = {words, count, first};
     struct reading_form found = {0};
     size_t longest = 0;
     for (size_t i = 0; i < table->form_count; i++) {
-        if (!matches(&table->forms[i], 0, words, count, 0, &found)) continue;
+        if (!matches(&table->forms[i], 0, &view, 0, &found)) continue;
         if (found.front + found.back <= longest) continue;
         longest = found.front + found.back;
         *form = found;
         form->means = table->forms[i].means;
     }
     return longest > 0;
+}
+
+bool reading_owns(const struct reading_table *table, struct slice form, struct slice word)
+{
+    struct slice line;
+    if (!table->language) return false;
+    for (size_t i = 0; (line = language_reading(table->language, "own", i)).len; i++) {
+        if (!slice_equal(take(&line, ' '), form)) continue;
+        while (line.len)
+            if (slice_equal(take(&line, ' '), word)) return true;
+    }
+    return false;
 }

@@ -13,7 +13,6 @@
     X(BINDING, "binding")   \
     X(FLOATING, "floating") \
     X(GENERIC, "generic")   \
-    X(OWN, "own")           \
     X(NAMING, "naming")     \
     X(OF, "of")             \
     X(BALANCED, "balanced") \
@@ -36,9 +35,11 @@ struct reading_form {
     struct slice means;
 };
 /* The form that takes most of the words, at their front; false where there is none. An empty word
- * matches nothing. */
+ * matches nothing; `first`: the question starts with them. */
 bool reading_form_find(const struct reading_table *table, const struct slice *words, size_t count,
-                       struct reading_form *form);
+                       bool first, struct reading_form *form);
+/* Whether a word may be there or not where the question has that form. */
+bool reading_owns(const struct reading_table *table, struct slice form, struct slice word);
 
 /* Whether a question may have either of two words that differ: a line of [reading same] has both.
  */

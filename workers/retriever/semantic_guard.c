@@ -167,12 +167,20 @@ static bool is_bound_mark(const struct cut *cut, const char *at)
     return (*at == '-' || *at == '.') && is_space(before) && !is_space(after);
 }
 
+/* "f(x)", "a[0]" */
+static bool is_call(const struct cut *cut, const char *at)
+{
+    return at > cut->text.ptr && !is_space(at[-1]);
+}
+
 static void read_mark(struct cut *cut, struct slice mark, uint32_t c, bool inside)
 {
-    static const char silent[] = " \t\n\r'`\"“”‘’«»¿¡…[]";
-    static const char parting[] = ",;:()–—";
+    static const char silent[] = " \t\n\r'`\"“”‘’«»¿¡…]";
+    static const char parting[] = ",;:)–—";
     if (is_one_of(c, silent)) return;
-    if (is_one_of(c, ".-,:/") && is_bound_mark(cut, mark.ptr)) {
+    if (is_one_of(c, "([") && !is_call(cut, mark.ptr)) {
+        cut->clause = true;
+    } else if (is_one_of(c, ".-,:/") && is_bound_mark(cut, mark.ptr)) {
         add_mark(cut, mark);
     } else if (is_one_of(c, "?!") || (c == '.' && cut->reading->count)) {
         if (inside && is_space(mark.ptr[1])) add_mark(cut, SLICE("."));
@@ -256,7 +264,8 @@ static void apply_forms(struct reading *reading)
         words[i] = old.units[i].literal ? (struct slice){0} : old.units[i].word;
     reading->count = 0;
     for (size_t i = 0; i < end;) {
-        if (reading_form_find(reading->table, words + i, end - i, &form)) {
+        bool first = i == 0 || slice_equal(old.units[i - 1].word, SLICE("."));
+        if (reading_form_find(reading->table, words + i, end - i, first, &form)) {
             put_meaning(reading, form.means, old.units[i].clause);
             i += form.front;
             end -= form.back;
@@ -268,12 +277,20 @@ static void apply_forms(struct reading *reading)
     }
 }
 
-/* "my", "your", "our" where the question is how anybody does it. */
+/* "my", "our" where the question is how anybody does it. */
 static void drop_owners(struct reading *reading)
 {
-    for (size_t i = 0; i < reading->count; i++)
-        reading->generic |= is_in(reading, i, READING_GENERIC);
-    if (reading->generic) drop(reading, READING_OWN);
+    size_t form = 0, kept = 0;
+    while (form < reading->count && !is_in(reading, form, READING_GENERIC)) form++;
+    reading->generic = form < reading->count;
+    if (!reading->generic) return;
+    struct slice name = reading->units[form].word;
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct unit *unit = &reading->units[i];
+        if (!unit->literal && reading_owns(reading->table, name, unit->word)) continue;
+        reading->units[kept++] = *unit;
+    }
+    reading->count = kept;
 }
 
 /* Full stops that nothing stands before, or behind. */
@@ -471,15 +488,25 @@ static bool same_part(const struct reading *a, const struct part *x, const struc
     return same_row(a, x->units, x->count, b, y->units, y->count);
 }
 
+/* "from A to B, from C to D": which belongs to which is told by the order alone. */
+static bool is_repeated(const struct parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (slice_equal(parts->bound[i].units[0]->word, parts->bound[j].units[0]->word))
+                return true;
+    return false;
+}
+
 static bool same_bound(const struct reading *a, const struct parts *x, const struct reading *b,
                        const struct parts *y)
 {
-    bool taken[PARTS_MAX] = {0};
+    bool taken[PARTS_MAX] = {0}, ordered = is_repeated(x);
     if (x->count != y->count) return false;
     for (size_t i = 0; i < x->count; i++) {
-        size_t j = 0;
-        while (j < y->count && (taken[j] || !same_part(a, &x->bound[i], b, &y->bound[j]))) j++;
-        if (j == y->count) return false;
+        size_t j = ordered ? i : 0, end = ordered ? i + 1 : y->count;
+        while (j < end && (taken[j] || !same_part(a, &x->bound[i], b, &y->bound[j]))) j++;
+        if (j == end) return false;
         taken[j] = true;
     }
     return true;
