@@ -1,12 +1,12 @@
-/* The texts of a batch lie under each other, a row a token, with GAP rows of zeros before, between
- * and after them: no window of tokens reaches from one text into the next, and outside a text there
- * is nothing.
+/* The texts of a batch, or parts of them, lie under each other, a row a token, with GAP rows of
+ * zeros before, between and after them: no window of tokens reaches from one text into the next,
+ * and outside a text there is nothing. A part brings the tokens beside it that its windows see.
  *
  *     pieces ─▶ rows of the table ─┬─▶ branch of 2 ─┐
  *                                  ├─▶ branch of 3 ─┼─▶ features ─▶ a row a text ─▶ vectors
  *                                  └─▶ branch of 5 ─┘
  *
- * model_run() is that, a step a line. */
+ * model_read() and model_finish() are that, a step a line. */
 #include "workers/embedder/model.h"
 
 #include <limits.h>
@@ -22,6 +22,7 @@
 enum {
     EMPTY_TOKENS = 3,      /* a beginning, an unknown piece, an end */
     GAP = 2,               /* the widest window looks so far to either side */
+    REACH = 2 * GAP,       /* and so far the second window through the first */
     TEXT_BYTES_MAX = 8192, /* that are cut: of ordinary text a quarter fills MODEL_TOKENS_MAX */
 };
 
@@ -35,7 +36,7 @@ struct model {
     float *x, *h, *y;            /* [rows][MODEL_BRANCH] */
     size_t rows_max;             /* that there is room for */
     struct head {                /* a row a text */
-        float *sums;             /* [texts][MODEL_FEATURES] */
+        float *sums;             /* [texts][MODEL_FEATURES], of model_run */
         float *mean, *y2, *z;    /* [texts][MODEL_DIMENSIONS] */
         float *y0, *y1;          /* [texts][MODEL_HIDDEN] */
         size_t texts_max;
@@ -43,9 +44,20 @@ struct model {
 };
 
 struct batch {
-    const struct model_text *texts;
-    size_t count, rows; /* of all texts and gaps */
+    const struct model_part *parts;
+    size_t count, rows; /* of all parts and gaps */
 };
+
+/* The tokens that a part lays out: its own, and those that its windows see. */
+static size_t part_begin(const struct model_part *part)
+{
+    return part->first > REACH ? part->first - REACH : 0;
+}
+
+static size_t part_rows(const struct model_part *part)
+{
+    return MIN(part->end + REACH, part->count) - part_begin(part);
+}
 
 /* --- rows --- */
 
@@ -110,7 +122,7 @@ static void clear_gaps(const struct batch *batch, struct rows rows, size_t colum
     for (size_t i = 0; i <= batch->count; i++) {
         for (size_t gap = 0; gap < GAP; gap++, at += rows.stride)
             memset(at, 0, columns * sizeof *at);
-        if (i < batch->count) at += batch->texts[i].count * rows.stride;
+        if (i < batch->count) at += part_rows(&batch->parts[i]) * rows.stride;
     }
 }
 
@@ -120,13 +132,15 @@ static void widen_pieces(struct model *model, const struct batch *batch)
 {
     const struct model_weights *weights = &model->weights;
     float *row = model->features + GAP * MODEL_FEATURES;
-    for (size_t i = 0; i < batch->count; i++, row += GAP * MODEL_FEATURES)
-        for (size_t t = 0; t < batch->texts[i].count; t++, row += MODEL_FEATURES) {
-            size_t piece = (size_t)batch->texts[i].tokens[t], table = piece % MODEL_TABLES;
+    for (size_t i = 0; i < batch->count; i++, row += GAP * MODEL_FEATURES) {
+        const int32_t *tokens = batch->parts[i].tokens + part_begin(&batch->parts[i]);
+        for (size_t t = 0; t < part_rows(&batch->parts[i]); t++, row += MODEL_FEATURES) {
+            size_t piece = (size_t)tokens[t], table = piece % MODEL_TABLES;
             const uint8_t *bytes = weights->tables[table].values;
             row_widen(bytes + piece / MODEL_TABLES * MODEL_DIMENSIONS, MODEL_DIMENSIONS,
                       weights->scale[table], weights->lo[table], row);
         }
+    }
 }
 
 /* projected = layernorm(pieces . proj of each branch + proj_b), normalised over all branches */
@@ -181,37 +195,44 @@ static void run_branch(struct model *model, const struct batch *batch, size_t at
     convolve(model, batch, &branch->w2, branch->b2, h, c);
 }
 
-/* mean = (sum of features . cnn_W + tokens * cnn_b) / sqrt(tokens) */
-static void pool_tokens(struct model *model, const struct batch *batch)
+static void sum_features(struct model *model, const struct batch *batch)
 {
     const struct model_weights *weights = &model->weights;
-    struct rows sums = {model->head.sums, batch->count, MODEL_FEATURES};
-    struct rows mean = {model->head.mean, batch->count, MODEL_DIMENSIONS};
-    float *row = model->features + GAP * MODEL_FEATURES;
-    memset(sums.values, 0, sums.count * sums.stride * sizeof(float));
-    for (size_t i = 0; i < batch->count; i++, row += GAP * MODEL_FEATURES)
-        for (size_t t = 0; t < batch->texts[i].count; t++, row += MODEL_FEATURES) {
-            row_normalise(row, MODEL_FEATURES, weights->ln_g, weights->ln_b, (float)*weights->eps);
-            row_add(sums.values + i * sums.stride, row, MODEL_FEATURES);
-        }
-    matrix_multiply(&weights->cnn_W, sums, NULL, MATRIX_SET, mean, model->panel);
+    float *part_at = model->features + GAP * MODEL_FEATURES;
     for (size_t i = 0; i < batch->count; i++) {
-        float tokens = (float)batch->texts[i].count, *values = mean.values + i * mean.stride;
+        const struct model_part *part = &batch->parts[i];
+        float *row = part_at + (part->first - part_begin(part)) * MODEL_FEATURES;
+        for (size_t t = part->first; t < part->end; t++, row += MODEL_FEATURES) {
+            row_normalise(row, MODEL_FEATURES, weights->ln_g, weights->ln_b, (float)*weights->eps);
+            row_add(part->sums, row, MODEL_FEATURES);
+        }
+        part_at += (part_rows(part) + GAP) * MODEL_FEATURES;
+    }
+}
+
+/* mean = (sum of features . cnn_W + tokens * cnn_b) / sqrt(tokens) */
+static void pool_tokens(struct model *model, const struct model_text *texts, struct rows sums)
+{
+    const struct model_weights *weights = &model->weights;
+    struct rows mean = {model->head.mean, sums.count, MODEL_DIMENSIONS};
+    matrix_multiply(&weights->cnn_W, sums, NULL, MATRIX_SET, mean, model->panel);
+    for (size_t i = 0; i < sums.count; i++) {
+        float tokens = (float)texts[i].count, *values = mean.values + i * mean.stride;
         for (size_t d = 0; d < MODEL_DIMENSIONS; d++)
             values[d] = (values[d] + tokens * weights->cnn_b[d]) / sqrtf(tokens);
     }
 }
 
 /* The last layers; `p` skips where `d` goes through another layer. */
-static void run_head(struct model *model, const struct batch *batch)
+static void run_head(struct model *model, size_t texts)
 {
     const struct model_weights *weights = &model->weights;
     const struct head *head = &model->head;
-    struct rows mean = {head->mean, batch->count, MODEL_DIMENSIONS};
-    struct rows y0 = {head->y0, batch->count, MODEL_HIDDEN};
-    struct rows y1 = {head->y1, batch->count, MODEL_HIDDEN};
-    struct rows y2 = {head->y2, batch->count, MODEL_DIMENSIONS};
-    struct rows z = {head->z, batch->count, MODEL_DIMENSIONS};
+    struct rows mean = {head->mean, texts, MODEL_DIMENSIONS};
+    struct rows y0 = {head->y0, texts, MODEL_HIDDEN};
+    struct rows y1 = {head->y1, texts, MODEL_HIDDEN};
+    struct rows y2 = {head->y2, texts, MODEL_DIMENSIONS};
+    struct rows z = {head->z, texts, MODEL_DIMENSIONS};
     matrix_multiply(&weights->d0, mean, NULL, MATRIX_SET, y0, model->panel);
     row_positive(y0.values, y0.count * y0.stride);
     matrix_multiply(&weights->p1, mean, NULL, MATRIX_SET, y1, model->panel);
@@ -223,29 +244,49 @@ static void run_head(struct model *model, const struct batch *batch)
     matrix_multiply(&weights->d3, y2, NULL, MATRIX_ADD, z, model->panel);
 }
 
-static void write_vectors(const struct model *model, const struct batch *batch)
+static void write_vectors(const struct model *model, const struct model_text *texts, size_t count)
 {
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         float *z = model->head.z + i * MODEL_DIMENSIONS;
         for (size_t d = 0; d < MODEL_DIMENSIONS; d++) z[d] = tanhf(z[d]);
         float length = sqrtf(fmaxf(row_dot(z, z, MODEL_DIMENSIONS), (float)*model->weights.eps));
-        for (size_t d = 0; d < MODEL_DIMENSIONS; d++) batch->texts[i].vector[d] = z[d] / length;
+        for (size_t d = 0; d < MODEL_DIMENSIONS; d++) texts[i].vector[d] = z[d] / length;
     }
 }
 
-void model_run(struct model *model, const struct model_text *texts, size_t count)
+void model_read(struct model *model, const struct model_part *parts, size_t count)
 {
-    struct batch batch = {texts, count, GAP};
-    for (size_t i = 0; i < count; i++) batch.rows += texts[i].count + GAP;
+    struct batch batch = {parts, count, GAP};
+    for (size_t i = 0; i < count; i++) batch.rows += part_rows(&parts[i]) + GAP;
     reserve_rows(model, batch.rows);
-    reserve_head(&model->head, count);
     clear_gaps(&batch, (struct rows){model->features, batch.rows, MODEL_FEATURES}, MODEL_FEATURES);
     widen_pieces(model, &batch);
     project(model, &batch);
     for (size_t at = 0; at < MODEL_BRANCHES; at++) run_branch(model, &batch, at);
-    pool_tokens(model, &batch);
-    run_head(model, &batch);
-    write_vectors(model, &batch);
+    sum_features(model, &batch);
+}
+
+void model_finish(struct model *model, const struct model_text *texts, float *sums, size_t count)
+{
+    reserve_head(&model->head, count);
+    pool_tokens(model, texts, (struct rows){sums, count, MODEL_FEATURES});
+    run_head(model, count);
+    write_vectors(model, texts, count);
+}
+
+void model_run(struct model *model, const struct model_text *texts, size_t count)
+{
+    struct model_part *parts = xcalloc(count, sizeof *parts);
+    reserve_head(&model->head, count);
+    memset(model->head.sums, 0, count * MODEL_FEATURES * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct model_part){.tokens = texts[i].tokens,
+                                       .count = texts[i].count,
+                                       .end = texts[i].count,
+                                       .sums = model->head.sums + i * MODEL_FEATURES};
+    model_read(model, parts, count);
+    model_finish(model, texts, model->head.sums, count);
+    free(parts);
 }
 
 /* --- texts --- */

@@ -39,4 +39,16 @@ struct slice model_passage(struct slice title, struct slice heading, struct slic
  * are beside it. Memory and time grow with all their tokens: the caller limits them. */
 void model_run(struct model *model, const struct model_text *texts, size_t count);
 
+/* The same in steps, where a text's pass would take too long: its parts are read in order, and what
+ * they add up to makes the vector, the same bits. */
+struct model_part {
+    const int32_t *tokens; /* the whole text's */
+    size_t count;
+    size_t first, end; /* those that are read now */
+    float *sums;       /* the text's, MODEL_FEATURES; zeros at first */
+};
+void model_read(struct model *model, const struct model_part *parts, size_t count);
+/* `sums` has a row of MODEL_FEATURES for each text. */
+void model_finish(struct model *model, const struct model_text *texts, float *sums, size_t count);
+
 #endif

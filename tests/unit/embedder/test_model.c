@@ -137,6 +137,28 @@ static void a_text_has_the_same_bits_alone_and_in_a_batch(void **state)
     }
 }
 
+static void a_text_has_the_same_bits_read_in_parts(void **state)
+{
+    static const size_t steps[] = {1, 3, 5, 100, 256};
+    float whole[MODEL_DIMENSIONS], vector[MODEL_DIMENSIONS];
+    NEEDS_MODEL;
+    for (size_t i = 0; i < reference_count * ARRAY_LEN(steps); i++) {
+        struct model_text text = {references[i % reference_count].tokens,
+                                  references[i % reference_count].count, vector};
+        size_t step = steps[i / reference_count];
+        _Alignas(64) float sums[MODEL_FEATURES] = {0};
+        struct model_part part = {.tokens = text.tokens, .count = text.count, .sums = sums};
+        if (step == 1 && text.count > 100) continue; /* time */
+        for (; part.end < text.count; model_read(model, &part, 1)) {
+            part.first = part.end;
+            part.end = MIN(part.first + step, text.count);
+        }
+        model_finish(model, &text, sums, 1);
+        embed(references[i % reference_count].text, whole);
+        assert_memory_equal(vector, whole, sizeof whole);
+    }
+}
+
 static void a_text_has_the_same_bits_on_every_processor_with_fused_sums(void **state)
 {
     float first[MODEL_DIMENSIONS], other[MODEL_DIMENSIONS];
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(texts_are_cut_as_its_own_program_cuts_them),
         cmocka_unit_test(vectors_are_those_of_its_own_program),
         cmocka_unit_test(a_text_has_the_same_bits_alone_and_in_a_batch),
+        cmocka_unit_test(a_text_has_the_same_bits_read_in_parts),
         cmocka_unit_test(a_text_has_the_same_bits_on_every_processor_with_fused_sums),
         cmocka_unit_test(a_text_too_long_counts_by_its_beginning),
         cmocka_unit_test(odd_texts_have_vectors_of_length_one),
