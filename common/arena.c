@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCK_BYTES_FIRST 480 /* most requests need little */
+#define BLOCK_BYTES_FIRST 208 /* most requests need little, and thousands may be waiting */
 #define BLOCK_BYTES_MAX   8000
 #define ALIGNMENT         alignof(max_align_t)
 
@@ -14,27 +14,39 @@ struct arena_block {
     max_align_t data[];
 };
 
-static void *block_new(struct arena *arena, size_t size)
+static struct arena_block *block_new(size_t size)
 {
-    struct arena_block *block = xcalloc(1, sizeof(*block) + size);
-    block->next = arena->block;
-    arena->block = block;
+    return xcalloc(1, sizeof(struct arena_block) + size);
+}
+
+static void *take(struct arena *arena, size_t size)
+{
+    void *memory = (char *)arena->block->data + arena->used;
+    arena->used += size;
+    return memory;
+}
+
+/* Behind the block that is in use, which stays so with the room it has. */
+static void *take_alone(struct arena *arena, size_t size)
+{
+    struct arena_block *block = block_new(size);
+    struct arena_block **at = arena->block ? &arena->block->next : &arena->block;
+    block->next = *at;
+    *at = block;
     return block->data;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
+    size_t next = arena->size ? arena->size * 3 / 2 : BLOCK_BYTES_FIRST;
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (arena->block && arena->size - arena->used >= size) {
-        void *memory = (char *)arena->block->data + arena->used;
-        arena->used += size;
-        return memory;
-    }
-    arena->size =
-        arena->block ? MIN(arena->size * 3 / 2, (size_t)BLOCK_BYTES_MAX) : BLOCK_BYTES_FIRST;
-    arena->size = MAX(arena->size, size);
-    arena->used = size;
-    return block_new(arena, arena->size);
+    next = MIN(next, (size_t)BLOCK_BYTES_MAX);
+    if (arena->block && arena->size - arena->used >= size) return take(arena, size);
+    if (size >= next) return take_alone(arena, size);
+    struct arena_block *block = block_new(next);
+    block->next = arena->block;
+    *arena = (struct arena){.block = block, .size = next};
+    return take(arena, size);
 }
 
 char *arena_copy(struct arena *arena, struct slice text)
