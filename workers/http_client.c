@@ -55,7 +55,8 @@ struct http_call {
     bool headed, head_due, paused, ended, is_ready;
     err_t error;
     TAILQ_ENTRY(http_call) ready;
-    char body[];
+    char *body; /* as `headers`, until they are sent and answered */
+    size_t body_len;
 };
 
 /* A socket of libcurl's on the loop. */
@@ -224,9 +225,10 @@ static bool call_set_headers(struct http_call *call, const char *const *headers)
 
 static void call_set_body(struct http_call *call, struct slice body)
 {
-    if (body.len) memcpy(call->body, body.ptr, body.len);
+    call->body = xstrndup(body.ptr, body.len);
+    call->body_len = body.len;
     curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, &call->body[0]);
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->body);
 }
 
 static void call_set_contexts(struct http_call *call)
@@ -254,7 +256,7 @@ static err_t call_send(struct http_call *call, const struct http_call_spec *spec
 struct http_call *http_call_start(struct http_client *client, const struct http_call_spec *spec,
                                   const struct http_call_handler *handler, void *context)
 {
-    struct http_call *call = xmalloc(sizeof(*call) + spec->body.len);
+    struct http_call *call = xmalloc(sizeof(*call));
     *call = (struct http_call){.client = client, .handler = *handler, .context = context};
     err_t error = call_send(call, spec);
     if (error) {
@@ -262,6 +264,14 @@ struct http_call *http_call_start(struct http_client *client, const struct http_
         event_active(client->delivery, EV_TIMEOUT, 0);
     }
     return call;
+}
+
+static void call_forget_request(struct http_call *call)
+{
+    curl_slist_free_all(call->headers);
+    free(call->body);
+    call->headers = NULL;
+    call->body = NULL;
 }
 
 /* A transfer under way is broken off, and its connection closed, by removing it. */
@@ -274,7 +284,7 @@ static void call_free(struct http_call *call)
         curl_multi_remove_handle(client->multi, call->easy);
         easy_give(client, call->easy);
     }
-    curl_slist_free_all(call->headers);
+    call_forget_request(call);
     buffer_free(&call->inbox);
     free(call);
 }
@@ -298,12 +308,24 @@ void http_call_resume(struct http_call *call)
 
 /* --- handlers --- */
 
+/* A prompt may be large, its answer take minutes. Once there is a head libcurl does not send again;
+ * of a server that answers early it may still be sending. */
+static void drop_sent_request(struct http_call *call)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    if (call->ended || (size_t)sent != call->body_len) return;
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, NULL);
+    call_forget_request(call);
+}
+
 /* Each step of a delivery says whether the call is still there. */
 static bool deliver_head(struct http_call *call)
 {
     struct http_client *client = call->client;
     if (!call->head_due) return true;
     call->head_due = false;
+    drop_sent_request(call);
     call->handler.on_head(call->context, call->status, call->retry_after_ms);
     return client->delivering == call;
 }

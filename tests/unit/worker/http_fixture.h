@@ -32,6 +32,7 @@ struct server {
     struct event *reading[PEERS_MAX]; /* of connections, in the order in which they came */
     int peers[PEERS_MAX];             /* -1: closed */
     int count;
+    struct slice early; /* to the first bytes of a request, once */
     struct slice reply; /* to every request */
     bool closes;        /* after it */
     struct buffer request;
@@ -86,6 +87,8 @@ static void on_peer(evutil_socket_t fd, short what, void *context)
         peer_close(server, peer);
         return;
     }
+    peer_send(server, peer, server->early);
+    server->early = (struct slice){0};
     if (request_is_whole(&server->request)) server->request.len = 0; /* of the request before */
     buffer_append(&server->request, bytes, (size_t)len);
     if (!request_is_whole(&server->request)) return;

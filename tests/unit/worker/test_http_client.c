@@ -178,6 +178,34 @@ static void large_bodies_go_both_ways(void **state)
     free(body);
 }
 
+static bool outcome_has_head(const void *outcome)
+{
+    return ((const struct outcome *)outcome)->heads;
+}
+
+static void request_is_sent_whole_though_its_answer_comes_before_its_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct outcome outcome = {0};
+    char url[64], *body = xmalloc(8 << 20); /* more than sockets hold */
+    struct http_call_spec spec = {url, NULL, {body, 8 << 20}};
+    memset(body, 'x', spec.body.len);
+    fixture->server.early = SLICE(HEAD "Content-Length: 2\r\n\r\n");
+    fixture->server.reply = SLICE("ok");
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", fixture->server.port);
+    outcome.call = http_call_start(fixture->client, &spec, &outcome_handler, &outcome);
+    free(body);
+    loop_until(fixture, outcome_has_head, &outcome);
+    assert_int_equal(fixture->server.requests, 0); /* it is not whole yet */
+    loop_until(fixture, outcome_has_ended, &outcome);
+    assert_int_equal(outcome.error, OK);
+    struct slice got = buffer_slice(&fixture->server.request);
+    assert_true(got.len > spec.body.len);
+    for (size_t i = got.len - spec.body.len; i < got.len; i++)
+        if (got.ptr[i] != 'x') fail_msg("byte %zu is %d", i, got.ptr[i]);
+    buffer_free(&outcome.body);
+}
+
 /* --- Retry-After --- */
 
 static void retry_after_is_read_in_both_its_forms(void **state)
@@ -510,6 +538,7 @@ int main(void)
         HTTP_TEST(every_response_ends_as_its_framing_says),
         HTTP_TEST(response_is_the_same_byte_by_byte),
         HTTP_TEST(large_bodies_go_both_ways),
+        HTTP_TEST(request_is_sent_whole_though_its_answer_comes_before_its_end),
         HTTP_TEST(retry_after_is_read_in_both_its_forms),
         HTTP_TEST(calls_one_after_another_share_a_connection),
         HTTP_TEST(calls_at_once_do_not_wait_for_each_other),
