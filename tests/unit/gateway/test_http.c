@@ -121,6 +121,33 @@ static void a_header_flood_is_431(void **state)
     free(flood);
 }
 
+/* A browser's own, of a site whose sign-in keeps a token in a cookie. Half of a connection's memory
+ * is all that libmicrohttpd has for a head: with 6 KiB this one is a 431. */
+static void a_large_cookie_beside_a_browsers_headers_is_taken(void **state)
+{
+    static const char headers[] =
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/131.0.0.0 Safari/537.36\r\n"
+        "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+        "Accept-Language: es-ES,es;q=0.9,en;q=0.8\r\nCache-Control: no-cache\r\n"
+        "Origin: http://127.0.0.1:8000\r\nReferer: http://127.0.0.1:8000/\r\n"
+        "Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n"
+        "Content-Type: application/json\r\nCookie: session=";
+    struct fixture *fixture = *state;
+    struct client client = client_connect(fixture);
+    struct buffer lines = {0};
+    buffer_append_text(&lines, headers);
+    memset(buffer_reserve(&lines, 2560), 'c', 2560);
+    lines.len += 2560;
+    buffer_append(&lines, "\r\n", 3); /* with its NUL */
+    client_ask(fixture, &client, "POST", "/api/agents/1/chat", lines.data, "{\"message\":\" \"}");
+    TURN_UNTIL(fixture, client_has_answer(&client));
+    assert_int_equal(client_status(&client), 422);
+    assert_true(client_has(&client, "message_empty"));
+    client_close(&client);
+    buffer_free(&lines);
+}
+
 static void a_chunked_body_over_the_limit_is_cut_off_with_413(void **state)
 {
     struct fixture *fixture = *state;
@@ -757,6 +784,7 @@ int main(void)
         HTTP_TEST(a_bad_request_gets_its_status_code_and_request_id),
         HTTP_TEST(a_request_id_of_the_client_is_kept_if_it_is_sound),
         HTTP_TEST(a_header_flood_is_431),
+        HTTP_TEST(a_large_cookie_beside_a_browsers_headers_is_taken),
         HTTP_TEST(a_chunked_body_over_the_limit_is_cut_off_with_413),
         HTTP_TEST(a_slow_sender_is_told_408),
         HTTP_TEST(a_client_that_trickles_its_headers_is_closed),
