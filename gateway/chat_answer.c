@@ -260,6 +260,10 @@ static void print_cache(const struct chat *chat, char *out, size_t size)
     snprintf(out, size, " cache=%s key=%.16s", words_of(chat).log, hex);
 }
 
+/* Milliseconds with one digit behind the point, for "%ju.%u": as floating point they took a
+ * noticeable part of a kept answer's time. */
+#define MS(us) (uintmax_t)(((us) + 50) / 1000), (unsigned)(((us) + 50) / 100 % 10)
+
 void chat_close(const struct chat *chat)
 {
     const struct chat_timings *timings = &chat->timings;
@@ -269,14 +273,13 @@ void chat_close(const struct chat *chat)
     print_cache(chat, cache, sizeof(cache));
     count(chat, level);
     log_info("job=%ju request=%s route=%s status=%s agent=%ju portfolio=%ju language=%s level=%s"
-             "%s tokens=%ju bytes=%zu total=%.1fms delays=queue %.1f/embed %.1f/retrieve %.1f/"
-             "generate %.1f/record %.1f",
+             "%s tokens=%ju bytes=%zu total=%ju.%ums delays=queue %ju.%u/embed %ju.%u/retrieve "
+             "%ju.%u/generate %ju.%u/record %ju.%u",
              (uintmax_t)(generation ? generation->job : 0), chat->request_id, chat->shape->name,
              error_code(chat->error), (uintmax_t)chat->agent_id, (uintmax_t)chat->portfolio_id,
              language_name_of(chat), level, cache,
              (uintmax_t)(generation ? generation->meta.usage.completion_tokens : 0),
-             generation ? generation->text.len : 0, (double)timings->total / 1e3,
-             (double)timings->queue / 1e3, (double)timings->stage[POOL_EMBED] / 1e3,
-             (double)timings->stage[POOL_RETRIEVE] / 1e3,
-             (double)timings->stage[POOL_GENERATE] / 1e3, (double)timings->record / 1e3);
+             generation ? generation->text.len : 0, MS(timings->total), MS(timings->queue),
+             MS(timings->stage[POOL_EMBED]), MS(timings->stage[POOL_RETRIEVE]),
+             MS(timings->stage[POOL_GENERATE]), MS(timings->record));
 }
