@@ -20,7 +20,8 @@ pairs are not carried here; on 10,000 of Quora's (3,711 labelled as duplicates) 
 
 The four wrong ones are labelled so, and are the same to a reader: one pair is equal to the letter, two
 differ by an article. The words and ways to ask in the language files ([reading NAME]) were chosen on the
-first half of these pairs and on others labelled as duplicates; each half gives the same picture.
+first half of these pairs and on others labelled as duplicates. At .80 the first half has 102 right and 3
+wrong (the cosine alone 6), the second 85 and 1 (9).
 """
 import os
 import subprocess
