@@ -39,3 +39,14 @@ bool provider_failure_counts(err_t error)
         if (failures[i].error == error) return failures[i].counts;
     return false;
 }
+
+void provider_trouble_add(const char *provider, err_t error, struct buffer *list)
+{
+    struct buffer trouble = {0};
+    buffer_printf(&trouble, "%s: %s", provider, error_code(error));
+    if (!list->len || !memmem(list->data, list->len, trouble.data, trouble.len)) {
+        if (list->len) buffer_append_text(list, ", ");
+        buffer_append_slice(list, buffer_slice(&trouble));
+    }
+    buffer_free(&trouble);
+}

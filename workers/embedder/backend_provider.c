@@ -74,9 +74,7 @@ static void tell_trouble(struct worker *worker)
     struct buffer text = {0};
     const struct remote *remote;
     TAILQ_FOREACH(remote, &remotes, link)
-    if (remote->trouble)
-        buffer_printf(&text, "%s%s: %s", text.len ? ", " : "", remote->info->setting,
-                      error_code(remote->trouble));
+    if (remote->trouble) provider_trouble_add(remote->info->setting, remote->trouble, &text);
     buffer_append_char(&text, '\0');
     worker_trouble(worker, *text.data ? text.data : NULL);
     buffer_free(&text);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/hash.h"
+#include "workers/provider_status.h"
 
 struct endpoints {
     struct endpoint *items;
@@ -63,8 +64,7 @@ uint64_t endpoints_trouble(const struct endpoints *endpoints, uint64_t now_ms, s
         const struct endpoint *endpoint = &endpoints->items[i];
         uint64_t wait_ms = breaker_wait_ms(&endpoint->breaker, now_ms);
         if (!wait_ms) continue;
-        buffer_printf(out, "%s%s: %s", soonest ? ", " : "", endpoint->provider,
-                      error_code(endpoint->error));
+        provider_trouble_add(endpoint->provider, endpoint->error, out);
         soonest = soonest ? MIN(soonest, wait_ms) : wait_ms;
     }
     return soonest;

@@ -53,10 +53,25 @@ static void what_no_status_tells_has_its_consequences_too(void **state)
     }
 }
 
+static void a_trouble_is_told_once(void **state)
+{
+    struct buffer list = {0};
+    (void)state;
+    provider_trouble_add("openai", ERR_PROVIDER_FAILED, &list);
+    provider_trouble_add("mistral", ERR_PROVIDER_CUT, &list);
+    provider_trouble_add("openai", ERR_PROVIDER_FAILED, &list);
+    provider_trouble_add("openai", ERR_PROVIDER_CUT, &list);
+    assert_true(
+        slice_equal(buffer_slice(&list),
+                    SLICE("openai: provider_failed, mistral: provider_cut, openai: provider_cut")));
+    buffer_free(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_status_has_a_name_a_retry_or_none_and_a_weight_for_the_breaker),
+        cmocka_unit_test(a_trouble_is_told_once),
         cmocka_unit_test(what_no_status_tells_has_its_consequences_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
