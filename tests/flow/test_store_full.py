@@ -31,17 +31,17 @@ class SmallStore(System):
     def __init__(self, mounts):
         super().__init__()
         self.mounts = mounts
-        self.store = self.data / "small"
-        self.store.mkdir()
-        self.environment = {"DATABASE_URL": f"sqlite:{self.store}/millrace.db"}
+        self.small = self.data / "small"
+        self.small.mkdir()
+        self.environment = {"DATABASE_URL": f"sqlite:{self.small}/millrace.db"}
 
     def command(self):
-        return [*self.mounts, str(self.store), *super().command()]
+        return [*self.mounts, str(self.small), *super().command()]
 
     def give_room(self):
         """Removes the ballast, as the retriever sees it: the mount is its own."""
         seen = pathlib.Path(f"/proc/{self.pid('retriever-1')}/root")
-        (seen / self.store.relative_to("/") / "ballast").unlink()
+        (seen / self.small.relative_to("/") / "ballast").unlink()
 
 
 class StoreFull(unittest.TestCase):
