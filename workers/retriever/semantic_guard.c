@@ -10,7 +10,10 @@
 
 #include "workers/retriever/reading.h"
 
-enum { PARTS_MAX = 12 };
+enum {
+    PARTS_MAX = 12,
+    FLOAT_MAX = 4, /* units that a subject has which stands before its "is" instead of behind */
+};
 
 /* --- what may differ --- */
 
@@ -220,7 +223,9 @@ struct parts {
     const struct unit *core[UNITS_MAX];
     size_t core_count;
     const struct unit *floating[UNITS_MAX];
+    size_t floating_at[UNITS_MAX]; /* how much of the core is before it */
     size_t floating_count;
+    bool inverted; /* the first of them starts the question, or follows what asks */
     struct part {
         const struct unit *units[UNITS_MAX];
         size_t count;
@@ -228,10 +233,19 @@ struct parts {
     size_t count;
 };
 
+static void add_floating(const struct reading *reading, size_t at, struct parts *parts)
+{
+    if (!parts->floating_count)
+        parts->inverted = !parts->core_count || is_in(reading, at - 1, READING_ASKING);
+    parts->floating_at[parts->floating_count] = parts->core_count;
+    parts->floating[parts->floating_count++] = &reading->units[at];
+}
+
 static bool take_apart(const struct reading *reading, struct parts *parts)
 {
     struct part *open = NULL;
     parts->core_count = parts->floating_count = parts->count = 0;
+    parts->inverted = false;
     for (size_t i = 0; i < reading->count; i++) {
         const struct unit *unit = &reading->units[i];
         if (unit->clause || is_in(reading, i, READING_ASKING)) open = NULL;
@@ -241,7 +255,7 @@ static bool take_apart(const struct reading *reading, struct parts *parts)
             open->count = 0;
         }
         if (is_in(reading, i, READING_FLOATING))
-            parts->floating[parts->floating_count++] = unit;
+            add_floating(reading, i, parts);
         else if (open)
             open->units[open->count++] = unit;
         else
@@ -259,20 +273,19 @@ static bool same_row(const struct reading *a, const struct unit *const *x, size_
     return true;
 }
 
+/* "Why is it slow", "Why it is slow": one may stand behind its subject instead of before it; any
+ * other stands where it stands, since it tells who can and who will. */
 static bool same_floating(const struct reading *a, const struct parts *x, const struct reading *b,
                           const struct parts *y)
 {
-    bool taken[UNITS_MAX] = {0};
-    if (x->floating_count != y->floating_count) return false;
-    for (size_t i = 0; i < x->floating_count; i++) {
-        size_t j = 0;
-        while (j < y->floating_count &&
-               (taken[j] || !same_unit(a, x->floating[i], b, y->floating[j])))
-            j++;
-        if (j == y->floating_count) return false;
-        taken[j] = true;
-    }
-    return true;
+    if (!same_row(a, x->floating, x->floating_count, b, y->floating, y->floating_count))
+        return false;
+    size_t bytes = x->floating_count * sizeof x->floating_at[0];
+    if (!memcmp(x->floating_at, y->floating_at, bytes)) return true;
+    size_t from = MIN(x->floating_at[0], y->floating_at[0]);
+    size_t to = MAX(x->floating_at[0], y->floating_at[0]);
+    bool inverted = x->floating_at[0] < y->floating_at[0] ? x->inverted : y->inverted;
+    return x->floating_count == 1 && inverted && to - from <= FLOAT_MAX;
 }
 
 static bool same_part(const struct reading *a, const struct part *x, const struct reading *b,
