@@ -78,7 +78,8 @@ void job_set_data(struct job *job, void *data);
 /* Memory that lives as long as the job. */
 struct arena *job_arena(struct job *job);
 
-/* Replaces a frame (copied) of those that job_next passes on. */
+/* Replaces a frame (copied) of those that job_next passes on. An empty one frees what a job that
+ * ends here does not need any more. */
 void job_set_frame(struct job *job, enum job_frame frame, struct slice bytes);
 
 /* Who writes this answer, "provider/model": told before the first token, so that after a death the

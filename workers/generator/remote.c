@@ -141,10 +141,22 @@ static void settle_usage(struct remote_answer *answer)
 
 /* --- an answer ends --- */
 
+/* Nobody is asked again: the conversation, which may be long, is not needed any more. */
+static void forget_history(struct remote_answer *answer)
+{
+    struct generation *generation = answer->generation;
+    generation->history = (struct history){0};
+    answer->prompt.messages = NULL;
+    answer->prompt.count = 0;
+    job_set_frame(generation->job, JOB_HISTORY, (struct slice){0});
+}
+
 /* The first text comes now, or the end without any. */
 static void begin(struct remote_answer *answer)
 {
-    if (answer->continuing && !answer->generation->begun) generation_continue(answer->generation);
+    if (answer->generation->begun) return;
+    if (answer->continuing) generation_continue(answer->generation);
+    forget_history(answer);
 }
 
 static void answer_fail(struct remote_answer *answer, err_t error)

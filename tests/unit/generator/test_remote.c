@@ -36,6 +36,12 @@ static struct fallback fallbacks[] = {
     {.provider = SLICE("extractive")},
 };
 
+static struct chat_message earlier[] = {
+    {.role = SLICE("user"), .content = SLICE("Who lives here?"), .status = SLICE("completed")},
+    {.role = SLICE("assistant"), .content = SLICE("A heron."), .status = SLICE("completed")},
+};
+static size_t earlier_count; /* of the jobs to come */
+
 static struct job *start_with(const char *provider, const char *model, size_t fallback_count,
                               const char *prefix)
 {
@@ -49,7 +55,9 @@ static struct job *start_with(const char *provider, const char *model, size_t fa
                                              .fallbacks = {fallbacks, fallback_count}}};
     job->kind = KIND_CHAT;
     job->room = SIZE_MAX;
+    struct history history = {.messages = {earlier, earlier_count}};
     record_encode(chat_request_type(), &request, &job->frames[JOB_REQUEST]);
+    if (earlier_count) record_encode(history_type(), &history, &job->frames[JOB_HISTORY]);
     if (prefix) {
         static char author[64];
         snprintf(author, sizeof author, "%s/%s", provider, model);
@@ -115,6 +123,27 @@ static void a_stream_goes_on_as_it_comes_and_ends_at_its_terminator(void **state
     assert_ended(job, OK, "One two");
     provider_ends(OK); /* the connection is kept */
     assert_int_equal(fake_http.cancelled, 0);
+}
+
+static void a_conversation_is_kept_for_the_next_to_be_asked_until_the_first_text(void **state)
+{
+    (void)state;
+    earlier_count = ARRAY_LEN(earlier);
+    struct job *job = start_with("openai", "m", 1, NULL);
+    earlier_count = 0;
+    assert_true(body_has("A heron."));
+    provider_says_head(401, 0);
+    provider_ends(OK);
+    assert_string_equal(fake_http.url.data, "https://anthropic.test/v1/messages");
+    assert_true(body_has("A heron."));
+    provider_says_head(200, 0);
+    assert_true(job->frames[JOB_HISTORY].len > 0);
+    provider_says(SLICE("data: {\"type\":\"content_block_delta\",\"delta\":"
+                        "{\"type\":\"text_delta\",\"text\":\"It\"}}\n\n"));
+    assert_string_equal(text_of(job), "It");
+    assert_int_equal(job->frames[JOB_HISTORY].len, 0);
+    provider_ends(ERR_PROVIDER_CUT);
+    assert_ended(job, ERR_PROVIDER_CUT, "It");
 }
 
 static void a_provider_gets_its_own_key_and_headers(void **state)
@@ -599,6 +628,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         REMOTE_TEST(a_stream_goes_on_as_it_comes_and_ends_at_its_terminator),
+        REMOTE_TEST(a_conversation_is_kept_for_the_next_to_be_asked_until_the_first_text),
         REMOTE_TEST(a_provider_gets_its_own_key_and_headers),
         REMOTE_TEST(a_code_point_cut_between_two_events_is_not_torn),
         REMOTE_TEST(a_full_window_pauses_the_connection_until_there_is_room),
