@@ -7,13 +7,15 @@
  * A pass is some texts of one batch, about PASS_TOKENS: longer ones gain nothing (measured, a core
  * of 2.5 GHz with AVX-512: 214 tokens 5.3 ms alone, 5.6 ms for each of eight such texts together;
  * 14 tokens .78 ms alone, .44 ms for each of eight). After each pass the thread chooses anew,
- * questions first, so none waits longer than for the pass under way: at most MODEL_TOKENS_MAX
- * tokens, 13 ms. */
+ * questions first, so none waits longer than for the pass under way: PASS_US_MAX. Where the
+ * processor is too slow for that (without AVX2 MODEL_TOKENS_MAX take 60 ms), a text is read in
+ * several passes. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -23,7 +25,9 @@
 enum {
     PASS_TOKENS = 256,
     PASS_TEXTS_MAX = 64,
-    BATCHES_MAX = 3,    /* the thread has the next one at hand when it has finished one */
+    PASS_US_MAX = 20000,
+    PASS_TOKENS_LEAST = 32, /* of fewer most would be those that are read again */
+    BATCHES_MAX = 3,        /* the thread has the next one at hand when it has finished one */
     FOLLOW_US = 1000,   /* questions that come together go together: that is .3 ms less for each */
     BYTES_PER_TOKEN = 3 /* of ordinary text it is 4 and more */
 };
@@ -35,7 +39,8 @@ static const struct backend_limits model_limits = {.texts_max = PASS_TEXTS_MAX,
 
 struct task {
     struct embed_batch *batch;
-    size_t next; /* item to embed; the thread's */
+    size_t next;  /* item to embed; the thread's */
+    bool partial; /* the item before it has been read in part */
     bool running, cancelled, finished;
     TAILQ_ENTRY(task) link;
 };
@@ -44,6 +49,7 @@ TAILQ_HEAD(tasks, task);
 
 struct runner {
     struct model *model; /* the thread's */
+    size_t pass_tokens;  /* that one pass has time for */
     int wake;            /* eventfd: something has finished */
     struct event *finished_event;
     pthread_t thread;
@@ -59,6 +65,9 @@ struct pass {
     struct model_text texts[PASS_TEXTS_MAX];
     int32_t tokens[PASS_TEXTS_MAX][MODEL_TOKENS_MAX];
     size_t count;
+    /* of a text that takes several: */
+    size_t read;
+    _Alignas(64) float sums[MODEL_FEATURES];
 };
 
 static void add_to_pass(struct runner *runner, struct pass *pass, const struct embed_item *item,
@@ -71,21 +80,51 @@ static void add_to_pass(struct runner *runner, struct pass *pass, const struct e
     pass->texts[pass->count++] = (struct model_text){tokens, count, item->vector};
 }
 
-/* Embeds the task's next texts. */
-static void run_pass(struct runner *runner, struct task *task, struct pass *pass,
-                     struct buffer *memory)
+/* Takes the task's next texts. */
+static void pass_fill(struct runner *runner, struct task *task, struct pass *pass,
+                      struct buffer *memory)
 {
     const struct embed_batch *batch = task->batch;
+    const size_t tokens_max = MIN(runner->pass_tokens, (size_t)PASS_TOKENS);
     size_t tokens = 0;
-    pass->count = 0;
+    pass->count = pass->read = 0;
+    memset(pass->sums, 0, sizeof pass->sums);
     while (task->next < batch->count && pass->count < PASS_TEXTS_MAX) {
         const struct embed_item *item = &batch->items[task->next];
         tokens += item->tokens;
-        if (pass->count && tokens > PASS_TOKENS) break;
+        if (pass->count && tokens > tokens_max) break;
         add_to_pass(runner, pass, item, batch->question, memory);
         task->next++;
     }
-    model_run(runner->model, pass->texts, pass->count);
+}
+
+/* Reads on in the pass's only text. True when all of it has been read. */
+static bool pass_read_on(struct runner *runner, struct pass *pass)
+{
+    const struct model_text *text = &pass->texts[0];
+    size_t parts = (text->count + runner->pass_tokens - 1) / runner->pass_tokens;
+    size_t step = (text->count + parts - 1) / parts;
+    struct model_part part = {.tokens = text->tokens,
+                              .count = text->count,
+                              .first = pass->read,
+                              .end = MIN(pass->read + step, text->count),
+                              .sums = pass->sums};
+    model_read(runner->model, &part, 1);
+    pass->read = part.end;
+    if (pass->read < text->count) return false;
+    model_finish(runner->model, text, pass->sums, 1);
+    return true;
+}
+
+/* Embeds the task's next texts, or a part of one. */
+static void run_pass(struct runner *runner, struct task *task, struct pass *pass,
+                     struct buffer *memory)
+{
+    if (!task->partial) pass_fill(runner, task, pass, memory);
+    if (pass->count == 1 && pass->texts[0].count > runner->pass_tokens)
+        task->partial = !pass_read_on(runner, pass);
+    else
+        model_run(runner->model, pass->texts, pass->count);
 }
 
 /* Waits for a task; NULL: the thread shall end. The lock is held. */
@@ -116,21 +155,23 @@ static void finish(struct runner *runner, struct task *task)
 static void *work(void *context)
 {
     struct runner *runner = context;
-    struct pass *pass = xmalloc(sizeof *pass);
+    struct pass *question = xaligned(sizeof *question), *passages = xaligned(sizeof *passages);
     struct buffer memory = {0};
     struct task *task;
     pthread_mutex_lock(&runner->lock);
     while ((task = next_task(runner))) {
         task->running = true;
         pthread_mutex_unlock(&runner->lock);
-        run_pass(runner, task, pass, &memory);
+        run_pass(runner, task, task->batch->question ? question : passages, &memory);
         pthread_mutex_lock(&runner->lock);
         task->running = false;
-        if (task->cancelled || task->next == task->batch->count) finish(runner, task);
+        if (task->cancelled || (task->next == task->batch->count && !task->partial))
+            finish(runner, task);
     }
     pthread_mutex_unlock(&runner->lock);
     buffer_free(&memory);
-    free(pass);
+    free(question);
+    free(passages);
     return NULL;
 }
 
@@ -197,6 +238,26 @@ static const struct backend_limits *limits(const void *context)
 
 /* --- opening and closing --- */
 
+static uint64_t cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* How many tokens this processor reads in PASS_US_MAX. */
+static size_t measure_pass(struct model *model)
+{
+    static const int32_t tokens[PASS_TOKENS];
+    float vector[MODEL_DIMENSIONS];
+    const struct model_text text = {tokens, PASS_TOKENS, vector};
+    model_run(model, &text, 1); /* memory is there from now on */
+    uint64_t began_us = cpu_us();
+    model_run(model, &text, 1);
+    uint64_t fits = (uint64_t)PASS_US_MAX * PASS_TOKENS / MAX(cpu_us() - began_us, (uint64_t)1);
+    return (size_t)MIN(MAX(fits, (uint64_t)PASS_TOKENS_LEAST), (uint64_t)MODEL_TOKENS_MAX);
+}
+
 /* Signals are the loop's. */
 static bool start_thread(struct runner *runner)
 {
@@ -237,6 +298,7 @@ static err_t open_model(struct worker *worker, const struct embedder_info *info,
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->changed, NULL);
     err_t error = model_open(folder, &runner->model);
+    if (!error) runner->pass_tokens = measure_pass(runner->model);
     if (!error) error = start(worker, runner);
     if (!error) {
         *context = runner;

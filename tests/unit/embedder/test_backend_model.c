@@ -149,6 +149,45 @@ static void a_question_overtakes_passages_and_both_get_their_vectors(void **stat
     free(question);
 }
 
+/* What a passage's vector has to be, from one pass over all of it. */
+static void embed_whole(const char *text, float *vector)
+{
+    struct model *model;
+    int32_t tokens[MODEL_TOKENS_MAX];
+    struct buffer memory = {0};
+    assert_int_equal(model_open(model_dir, &model), OK);
+    struct slice whole =
+        model_passage((struct slice){0}, (struct slice){0}, slice_of(text), &memory);
+    model_run(model, &(struct model_text){tokens, model_cut(model, whole, tokens), vector}, 1);
+    model_close(&model);
+    buffer_free(&memory);
+}
+
+/* The slowest kernel takes longer for such a text than a pass may. */
+static void a_text_of_several_passes_has_its_vector_whatever_comes_between(void **state)
+{
+    enum { LONG = 3, REPEATED = 8 };
+    char text[REPEATED * sizeof passage] = "";
+    float want[MODEL_DIMENSIONS];
+    (void)state;
+    if (!have_model) skip();
+    assert_true(matrix_use("plain"));
+    for (size_t i = 0; i < REPEATED; i++) strcat(text, passage);
+    embed_whole(text, want);
+    void *context = open_backend();
+    struct test_batch *passages = batch_of(text, LONG, false);
+    struct test_batch *question = batch_of("How many slots are there?", 1, true);
+    backend_model.run(context, &passages->batch);
+    backend_model.run(context, &question->batch);
+    turn_until_ended(2);
+    assert_int_equal(question->ended, 1);
+    for (size_t i = 0; i < LONG; i++) assert_memory_equal(passages->vectors[i], want, sizeof want);
+    backend_model.close(context);
+    matrix_use(NULL);
+    free(passages);
+    free(question);
+}
+
 static void a_cancelled_batch_ends_as_cancelled_wherever_it_is(void **state)
 {
     struct test_batch *batches[BATCHES];
@@ -190,6 +229,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(without_a_folder_it_is_unavailable_and_with_an_empty_one_invalid),
         TEST(a_question_overtakes_passages_and_both_get_their_vectors),
+        TEST(a_text_of_several_passes_has_its_vector_whatever_comes_between),
         TEST(a_cancelled_batch_ends_as_cancelled_wherever_it_is),
         TEST(closing_drops_what_is_under_way),
     };
