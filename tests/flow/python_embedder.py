@@ -62,7 +62,7 @@ def main(port, embedder, dimensions):
         header, *frames = lane.recv_multipart()
         _, kind, job, attempt, *fields = msgpack.unpackb(header)
         if kind == WELCOME:
-            _, epoch, heartbeat_ms, _ = fields
+            _, epoch, heartbeat_ms, *_ = fields
             send(CREDIT, epoch, granted)
         elif kind == RESET:
             sys.exit("the gateway ended the session")
