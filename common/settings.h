@@ -24,7 +24,7 @@ enum settings_of {
 /* U(member, NAME, processes, default, least, most, help)   a whole number, its unit in its name
  * T(member, NAME, processes, default, allowed, help)       text; allowed: NULL or "one|other" */
 #define SETTING_LIST(U, T) \
-    U(accept_timeout_ms,     ACCEPT_TIMEOUT_MS,     OF_GATEWAY,   250,  10, 60000, "a job not accepted by then goes to another worker") \
+    U(accept_timeout_ms,     ACCEPT_TIMEOUT_MS,     OF_GATEWAY,   250,  50, 60000, "a job not accepted by then goes to another worker") \
     U(agent_config_ttl_ms,   AGENT_CONFIG_TTL_MS,   OF_GATEWAY,   5000, 0, 600000, "how long the gateway keeps an agent's or portfolio's configuration") \
     T(agent_kms_key,         AGENT_KMS_KEY,         OF_GENERATOR | OF_CLI, "", NULL, "seals agents' keys: 32 bytes in base64; empty: no key can be stored") \
     T(agent_kms_key_previous, AGENT_KMS_KEY_PREVIOUS, OF_GENERATOR | OF_CLI, "", NULL, "while the key above is being replaced: the one before, which still opens") \

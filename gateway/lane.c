@@ -147,7 +147,7 @@ static void finish_if_complete(struct lanes *lanes, struct lane_job *job, uint64
         job->error = ERR_STREAM_INTERRUPTED;
         job->retryable = true;
     }
-    if (job->stream.count) job_tack(lanes, job, true); /* lets the ring go */
+    if (job->stream.count > job->tack_got) job_tack(lanes, job, true); /* lets the ring go */
     job_end(lanes, job, job->error, job->retryable, now_us);
 }
 
@@ -222,12 +222,19 @@ static void on_answer(struct lanes *lanes, struct lane_job *job, const struct la
     job_end(lanes, job, OK, false, now_us);
 }
 
+/* Tokens that came with their count are not kept by the worker: it waits for no TACK. */
+static void count_tokens(struct lane_job *job, uint64_t count, bool tail, uint64_t now_us)
+{
+    if (tail) job->tack_got = job->stream.next - 1;
+    token_stream_count(&job->stream, count, now_us / 1000);
+}
+
 static void on_done(struct lanes *lanes, struct lane_job *job, const struct lane_event *event,
                     uint64_t now_us)
 {
     stage_done(job, now_us);
     job_keep_meta(job, &event->message->done.meta);
-    token_stream_count(&job->stream, event->message->done.count, now_us / 1000);
+    count_tokens(job, event->message->done.count, event->tail, now_us);
     job_move(lanes, job, JOB_COUNTED, now_us);
     finish_if_complete(lanes, job, now_us);
 }
@@ -276,7 +283,7 @@ static void on_fail(struct lanes *lanes, struct lane_job *job, const struct lane
     if (fail->message.len && error_category(job->error) == ERROR_CLIENT)
         job->message = arena_copy(&job->arena, fail->message);
     job->retryable = fail->retryable;
-    token_stream_count(&job->stream, fail->count, now_us / 1000);
+    count_tokens(job, fail->count, event->tail, now_us);
     job_move(lanes, job, JOB_COUNTED, now_us);
     finish_if_complete(lanes, job, now_us);
 }

@@ -107,6 +107,7 @@ struct lane_event {
     const struct message *message;
     struct body *body;
     struct slice result;
+    bool tail; /* DONE, FAIL: tokens came with it, which were given as EVENT_TOKEN before */
 };
 
 enum lane_action_type {

@@ -298,10 +298,31 @@ static struct body *take_body(zmq_msg_t *frames)
     return body;
 }
 
+static bool may_bring_tokens(enum message_type type)
+{
+    return type == MESSAGE_DONE || type == MESSAGE_FAIL;
+}
+
 static bool frames_fit(enum message_type type, size_t body_frames)
 {
     size_t wanted = type == MESSAGE_NEXT ? FRAME_COUNT : type == MESSAGE_ANSWER ? 1 : 0;
-    return body_frames == wanted;
+    return body_frames == wanted || (body_frames == 1 && may_bring_tokens(type));
+}
+
+/* Tokens that were sent together, of whatever jobs. */
+static void deal_with_tokens(struct lane_io *io, struct slice headers)
+{
+    struct message message;
+    struct arena arena = {0};
+    struct lane_event event = {.type = EVENT_TOKEN, .message = &message};
+    while (headers.len) {
+        err_t error = message_decode_next(&headers, &arena, &message);
+        if (!error && message.type == MESSAGE_TOK)
+            step(io, &event);
+        else
+            log_warn("lane=generate token dropped: code=%s", error_code(ERR_BAD_FRAME));
+        if (arena.block) arena_free(&arena);
+    }
 }
 
 static void deal_with_message(struct router *router, uint64_t session, zmq_msg_t *frames,
@@ -322,6 +343,8 @@ static void deal_with_message(struct router *router, uint64_t session, zmq_msg_t
         event.body = take_body(frames + 1);
     if (event.type == EVENT_MESSAGE && message.type == MESSAGE_ANSWER)
         event.result = frame_slice(&frames[1]);
+    event.tail = event.type == EVENT_MESSAGE && may_bring_tokens(message.type) && count == 2;
+    if (event.tail) deal_with_tokens(io, frame_slice(&frames[1]));
     step(io, &event);
     body_unref(&event.body);
     if (io->arena.block) arena_free(&io->arena);
@@ -340,21 +363,6 @@ static bool on_router(void *context)
     for (size_t i = 0; i < MIN(count, (size_t)FRAMES_MAX); i++) zmq_msg_close(&frames[i]);
     zmq_msg_close(&id);
     return true;
-}
-
-/* Tokens that were sent together, of whatever jobs. */
-static void deal_with_tokens(struct lane_io *io, struct slice headers)
-{
-    struct message message;
-    struct lane_event event = {.type = EVENT_TOKEN, .message = &message};
-    while (headers.len) {
-        err_t error = message_decode_next(&headers, &io->arena, &message);
-        if (!error && message.type == MESSAGE_TOK)
-            step(io, &event);
-        else
-            log_warn("lane=generate token dropped: code=%s", error_code(ERR_BAD_FRAME));
-        if (io->arena.block) arena_free(&io->arena);
-    }
 }
 
 static bool on_tokens(void *context)

@@ -70,6 +70,7 @@ void session_open(struct lanes *lanes, enum pool pool, uint64_t id,
     welcome->epoch = session->epoch;
     welcome->heartbeat_ms = lanes->limits.heartbeat_ms;
     welcome->liveness = lanes->limits.liveness;
+    welcome->takes_tails = true;
 }
 
 static void session_free(struct lane_session *session)

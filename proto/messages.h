@@ -38,13 +38,13 @@
     F(U64,  epoch)       /* the session's, from WELCOME */ \
     F(U64,  cumulative)  /* credits granted since the session began */ \
     F(BOOL, shared)      /* others want slots too: unused credits come back */
-#define ACCEPT_FIELDS NO_FIELDS /* the job runs */
+#define ACCEPT_FIELDS NO_FIELDS /* the job runs; every end of it tells that too */
 #define HELD_FIELDS   NO_FIELDS /* the job waits here for a slot */
 #define NEXT_FIELDS(F, N, R, L)   R(meta, meta)              /* + four body frames */
 #define ANSWER_FIELDS(F, N, R, L) R(meta, meta)              /* + one result frame: the job ends here */
 #define DONE_FIELDS(F, N, R, L) \
     F(U64,  count)       /* tokens sent for this attempt */ \
-    R(meta, meta)
+    R(meta, meta)        /* + one frame of tokens, where WELCOME takes_tails; so has FAIL */
 #define FAIL_FIELDS(F, N, R, L) \
     F(U64,  count)       /* tokens sent for this attempt */ \
     F(BOOL, requeue)     /* ours: another worker may do it */ \
@@ -75,7 +75,8 @@
     F(TEXT, gateway)      /* the gateway's boot id */ \
     F(U64,  epoch) \
     F(U64,  heartbeat_ms) \
-    F(U64,  liveness)     /* missed heartbeats after which a peer is dead */
+    F(U64,  liveness)     /* missed heartbeats after which a peer is dead */ \
+    F(BOOL, takes_tails)  /* DONE and FAIL may bring the last tokens */
 /* + four body frames, + the delivered text where resume_from > 0 */
 #define JOB_FIELDS(F, N, R, L) \
     F(U64,  stage)        /* position in the itinerary */ \

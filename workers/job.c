@@ -3,7 +3,11 @@
  * Tokens go into a ring that keeps them until the gateway says that it has them (TACK got), so that
  * it can ask for them again (REPLAY). What is sent is bounded by the gateway's window (TACK upto,
  * upto_bytes). DONE and FAIL wait behind the last token; the slot is free as soon as the pool has
- * ended the job. */
+ * ended the job.
+ *
+ * An answer costs few messages: what a job has to tell goes out at the end of the loop's turn,
+ * ACCEPT only where nothing else has told it by the next tick, and the text that is made in the
+ * turn that ends the job travels with DONE or FAIL. */
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -11,6 +15,7 @@
 #include "workers/worker_state.h"
 
 #define JOB_BUCKETS_FIRST 64
+#define TAIL_BYTES_MAX    32768 /* of text that travels with DONE or FAIL */
 
 /* --- queues: the only mover is job_enter --- */
 
@@ -147,18 +152,35 @@ struct job *job_receive(struct session *session, const struct message *message, 
     job->state = JOB_WAITING;
     credits_spend(&session->credit);
     job_enter(job, &job->worker->waiting);
-    if (job->worker->running >= job->worker->settings.slots) send_reply(job, MESSAGE_HELD);
+    job->held = job->worker->running >= job->worker->settings.slots;
+    if (job->held) send_reply(job, MESSAGE_HELD);
     jobs_start(job->worker);
     return job;
 }
 
+static void job_accept(struct job *job)
+{
+    if (!job->accepted) send_reply(job, MESSAGE_ACCEPT);
+    job->accepted = true;
+}
+
+void jobs_accept(struct worker *worker)
+{
+    for (struct job *job = worker->stirred.first; job; job = job->next) job_accept(job);
+    while (worker->starting.first) {
+        job_accept(worker->starting.first);
+        job_enter(worker->starting.first, &worker->active);
+    }
+}
+
+/* A held job is accepted at once: the gateway may be about to give it to another worker. */
 static void job_start(struct job *job)
 {
     struct worker *worker = job->worker;
     job->state = JOB_RUNNING;
-    job_enter(job, &worker->active);
+    job_enter(job, &worker->starting);
     worker->running++;
-    send_reply(job, MESSAGE_ACCEPT);
+    if (job->held) job_accept(job);
     if (job->kind == KIND_COUNT)
         job_fail(&job, ERR_UNKNOWN_KIND, false, NULL, NULL);
     else
@@ -178,6 +200,15 @@ static bool window_open(const struct job *job)
     return job->made < job->upto && job->text_at + job->text.len < job->upto_bytes;
 }
 
+/* What it has to tell goes out at the end of this turn: an end may still come, and go with it. */
+static void job_stir(struct job *job)
+{
+    struct worker *worker = job->worker;
+    if (job->queue == &worker->stirred) return;
+    job_enter(job, &worker->stirred);
+    worker_flush_soon(worker);
+}
+
 bool job_token(struct job *job, struct slice text)
 {
     size_t kept = (size_t)(job->made - job->got);
@@ -187,7 +218,7 @@ bool job_token(struct job *job, struct slice text)
     buffer_append_slice(&job->text, text);
     job->made++;
     job->worker->progress++;
-    job_pump(job);
+    job_stir(job);
     job->choked = !window_open(job);
     return !job->choked;
 }
@@ -218,15 +249,62 @@ static void finish_sending(struct job *job)
     if (job->got == job->made) job_free(job);
 }
 
+/* All that is left may go with the end: the gateway has everything that was sent before, so nothing
+ * can be missing in front of it, and its window is open. */
+static bool tail_fits(const struct job *job)
+{
+    return job->state == JOB_SENDING && job->session->takes_tails && job->sent == job->got &&
+           job->made > job->sent && token_in_window(job, job->made) &&
+           job->text.len <= TAIL_BYTES_MAX;
+}
+
+static void send_with_frame(const struct job *job, const struct message *message,
+                            struct slice bytes)
+{
+    zmq_msg_t frame;
+    if (zmq_msg_init_size(&frame, bytes.len)) abort();
+    if (bytes.len) memcpy(zmq_msg_data(&frame), bytes.ptr, bytes.len);
+    session_send(job->session, message, &frame, 1);
+    zmq_msg_close(&frame);
+}
+
+/* In the frame behind DONE or FAIL, which arrives unless the session ends; that ends the job as
+ * well: no ring is kept. */
+static void finish_with_tail(struct job *job)
+{
+    struct buffer *tail = &job->worker->tail;
+    tail->len = 0;
+    for (uint64_t seq = job->sent + 1; seq <= job->made; seq++) {
+        struct message message = token_message(job, seq);
+        message_encode(&message, tail);
+    }
+    send_with_frame(job, &job->end, buffer_slice(tail));
+    job_free(job);
+}
+
 void job_pump(struct job *job)
 {
     if (!job->session) return;
+    if (tail_fits(job)) {
+        finish_with_tail(job);
+        return;
+    }
     while (job->sent < job->made && token_in_window(job, job->sent + 1)) {
         struct message message = token_message(job, job->sent + 1);
+        job_accept(job); /* tokens tell it on another connection, which DRAIN may overtake */
         if (!session_put_token(job->session, &message)) return;
         job->sent++;
     }
     if (job->state == JOB_SENDING && job->sent == job->made) finish_sending(job);
+}
+
+void jobs_pump(struct worker *worker)
+{
+    while (worker->stirred.first) {
+        struct job *job = worker->stirred.first;
+        job_enter(job, &worker->active);
+        job_pump(job);
+    }
 }
 
 static void forget_tokens(struct job *job, uint64_t got)
@@ -319,7 +397,6 @@ void job_answer(struct job **at, const struct meta *meta, struct slice result)
 {
     struct job *job = *at;
     struct message message = reply(job, MESSAGE_ANSWER);
-    zmq_msg_t frame;
     if (result.len > job->worker->settings.frame_bytes_max) {
         job_fail(at, ERR_FRAME_TOO_LARGE, false, NULL, meta);
         return;
@@ -327,10 +404,7 @@ void job_answer(struct job **at, const struct meta *meta, struct slice result)
     *at = NULL;
     if (end_unwanted(job, meta)) return;
     if (meta) message.answer.meta = *meta;
-    if (zmq_msg_init_size(&frame, result.len)) abort();
-    if (result.len) memcpy(zmq_msg_data(&frame), result.ptr, result.len);
-    session_send(job->session, &message, &frame, 1);
-    zmq_msg_close(&frame);
+    send_with_frame(job, &message, result);
     slot_free(job);
     job_free(job);
 }
@@ -343,7 +417,7 @@ static void end_stream(struct job *job, const struct message *end, const struct 
     if (meta) record_copy(meta_type(), meta, &job->arena, kept);
     job->state = JOB_SENDING;
     slot_free(job);
-    job_pump(job);
+    job_stir(job);
 }
 
 void job_done(struct job **at, const struct meta *meta)

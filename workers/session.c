@@ -137,6 +137,7 @@ static void on_welcome(struct session *session, const struct welcome_message *we
     if (session->state != SESSION_GREETING) return;
     session->state = SESSION_SERVING;
     session->epoch = welcome->epoch;
+    session->takes_tails = welcome->takes_tails;
     session->heartbeat_ms = MAX(welcome->heartbeat_ms, 1u);
     session->liveness = MAX(welcome->liveness, 1u);
     session->credit = (struct credit_account){.serving = true};
@@ -378,6 +379,8 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 {
     struct session *session = context;
     struct worker *worker = session->worker;
+    struct job_queue *const queues[] = {&worker->waiting, &worker->starting, &worker->stirred,
+                                        &worker->lingering, &worker->active};
     (void)fd, (void)what;
     if (session->state == SESSION_CLOSED) return;
     if (session->state >= SESSION_GREETING)
@@ -387,9 +390,7 @@ static void on_end(evutil_socket_t fd, short what, void *context)
     session->state = SESSION_CLOSED;
     session->since_ms = clock_ms();
     session->credit = (struct credit_account){0};
-    orphan_jobs(session, &worker->waiting);
-    orphan_jobs(session, &worker->lingering);
-    orphan_jobs(session, &worker->active);
+    for (size_t i = 0; i < ARRAY_LEN(queues); i++) orphan_jobs(session, queues[i]);
     worker_flush_soon(worker);
 }
 

@@ -93,6 +93,7 @@ static void on_flush(evutil_socket_t fd, short what, void *context)
     size_t count = 0;
     (void)fd, (void)what;
     jobs_start(worker);
+    jobs_pump(worker);
     for (struct session *session = worker->sessions; session && count < GATEWAYS_MAX;
          session = session->next)
         accounts[count++] = &session->credit;
@@ -148,7 +149,8 @@ static void forget_sessions(struct worker *worker)
 
 static bool drained(const struct worker *worker)
 {
-    return !worker->active.count && !worker->lingering.count;
+    return !worker->starting.count && !worker->stirred.count && !worker->active.count &&
+           !worker->lingering.count;
 }
 
 static void say_bye(struct worker *worker)
@@ -173,6 +175,7 @@ static void on_signal(evutil_socket_t signal, short what, void *context)
     (void)what;
     if (worker->draining) _exit(1); /* asked twice: at once */
     log_info("draining signal=%d jobs=%zu", (int)signal, worker->active.count);
+    jobs_accept(worker); /* or the gateways would take them back */
     worker->draining = true;
     worker->drain_ms = clock_ms();
     for (struct session *session = worker->sessions; session; session = session->next)
@@ -193,6 +196,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     uint64_t now_ms = clock_ms();
     uint64_t late_ms = lateness_ms(worker, now_ms);
     (void)fd, (void)what;
+    jobs_accept(worker);
     for (struct session *session = worker->sessions; session; session = session->next)
         session_tick(session, late_ms, now_ms);
     forget_sessions(worker);

@@ -47,6 +47,7 @@ struct session {
     struct buffer tokens; /* put, not yet sent */
     bool tokens_full;     /* the token socket took no more */
     uint64_t epoch, heartbeat_ms, liveness;
+    bool takes_tails; /* its gateway takes the last tokens with DONE or FAIL */
     struct credit_account credit;
     uint64_t heard_ms, beat_ms, since_ms;
     uint64_t serial; /* of the sockets, for monitor names */
@@ -73,6 +74,7 @@ struct job {
     uint64_t deadline_ms, resume_from;
     struct slice trace, op, prefix_by, author;
     struct list versions;
+    bool held, accepted; /* HELD, ACCEPT was told */
     bool cancelled;
     zmq_msg_t frames[JOB_FRAMES];
     struct arena arena;
@@ -101,8 +103,10 @@ struct worker {
     struct session *sessions;
     char boot_id[17];
     char *serves;
-    struct job_queue waiting, active, lingering; /* active: RUNNING and SENDING */
-    struct job_table jobs;                       /* those of all three */
+    /* starting: RUNNING, ACCEPT not told; stirred: RUNNING or SENDING, with something to tell at
+     * the end of this turn; active: RUNNING and SENDING otherwise */
+    struct job_queue waiting, starting, stirred, active, lingering;
+    struct job_table jobs; /* those of all of them */
     size_t running;
     uint64_t progress;
     uint64_t tick_ms;
@@ -115,7 +119,7 @@ struct worker {
     char trouble[128];
     bool draining;
     uint64_t drain_ms;
-    struct buffer header;
+    struct buffer header, tail; /* reused for every message sent */
 };
 
 /* session.c */
@@ -148,6 +152,10 @@ void job_orphan(struct job *job);
 struct job *job_lookup(struct session *session, uint64_t id, uint64_t attempt);
 /* Starts waiting jobs while there are slots. */
 void jobs_start(struct worker *worker);
+/* Tells ACCEPT of those that run and have not told it. */
+void jobs_accept(struct worker *worker);
+/* Tells what jobs had to tell in this turn. */
+void jobs_pump(struct worker *worker);
 void job_free(struct job *job);
 
 /* worker.c */

@@ -13,7 +13,7 @@
 #define COMPLETE_MS 60000 /* after healing */
 
 struct totals {
-    uint64_t seeds, events, faults[FAULT_KINDS], outcomes[ERROR_COUNT], broken, failures;
+    uint64_t seeds, events, faults[FAULT_KINDS], outcomes[ERROR_COUNT], broken, tails, failures;
 };
 
 static bool stopped(const struct sim *sim, const struct sim_event *event, uint64_t *until)
@@ -120,6 +120,7 @@ static void world_new(struct sim *sim, uint64_t seed, const struct mutations *mu
         sim->workers[i].pool = pools[i];
         sim->workers[i].slots = 1 + (unsigned)sim_random(sim, 6);
         sim->workers[i].continues = sim_chance(sim, 500);
+        sim->workers[i].terse = sim_chance(sim, 700);
         worker_start(sim, i);
     }
     for (unsigned i = 0; i < sim->client_count; i++)
@@ -227,6 +228,7 @@ static bool run_seed(uint64_t seed, const struct mutations *mutations, struct to
     totals->seeds++;
     totals->events += sim.events;
     totals->broken += sim.broken;
+    totals->tails += sim.tails;
     totals->failures += failed;
     for (size_t i = 0; i < FAULT_KINDS; i++) totals->faults[i] += sim.faults[i];
     for (size_t i = 0; i < ERROR_COUNT; i++) totals->outcomes[i] += sim.outcomes[i];
@@ -247,7 +249,7 @@ static void print_totals(const struct totals *totals, double seconds)
     printf("\nends: connection_broken %" PRIu64, totals->broken);
     for (size_t i = 0; i < ERROR_COUNT; i++)
         if (totals->outcomes[i]) printf(" %s %" PRIu64, error_code((err_t)i), totals->outcomes[i]);
-    printf("\n");
+    printf("\nends that brought tokens: %" PRIu64 "\n", totals->tails);
 }
 
 int main(int argc, char **argv)
@@ -269,6 +271,7 @@ int main(int argc, char **argv)
             mutations.no_subscription_wait = !strcmp(value, "subscription_wait");
             mutations.no_new_session = !strcmp(value, "new_session");
             mutations.no_beat_streams = !strcmp(value, "beat_streams");
+            mutations.no_tail_check = !strcmp(value, "tail_check");
         }
         i++;
     }

@@ -193,6 +193,18 @@ void gateway_lost(struct sim *sim, struct link *link)
                                      .session = link->session});
 }
 
+static void gateway_tail(struct sim *sim, struct gateway *gateway, struct slice tokens)
+{
+    struct message token;
+    struct arena arena = {0};
+    while (tokens.len) {
+        if (message_decode_next(&tokens, &arena, &token))
+            sim_fail(sim, "the codec does not read the tokens it wrote");
+        gateway_step(sim, gateway, (struct lane_event){.type = EVENT_TOKEN, .message = &token});
+        arena_free(&arena);
+    }
+}
+
 void gateway_packet(struct sim *sim, struct packet *packet)
 {
     struct link *link = packet->link;
@@ -206,8 +218,9 @@ void gateway_packet(struct sim *sim, struct packet *packet)
                                .body = packet->body};
     if (message_decode(buffer_slice(&packet->header), &arena, &message))
         sim_fail(sim, "the codec does not read what it wrote");
-    else
-        gateway_step(sim, gateway, event);
+    gateway_tail(sim, gateway, buffer_slice(&packet->tail));
+    event.tail = packet->tail.len > 0;
+    gateway_step(sim, gateway, event);
     arena_free(&arena);
 }
 

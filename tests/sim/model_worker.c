@@ -119,11 +119,25 @@ static void schedule_work(struct sim *sim, unsigned index, const struct wjob *jo
                               .attempt = job->attempt});
 }
 
+static void accept_job(struct sim *sim, struct wjob *job)
+{
+    job->accepted = true;
+    send_up(sim, job->link, about(job, MESSAGE_ACCEPT), NULL);
+}
+
+/* Of those that have told nothing yet. */
+static void accept_jobs(struct sim *sim, struct worker *worker)
+{
+    for (size_t i = 0; i < WJOBS_MAX; i++)
+        if (worker->jobs[i].state == WJOB_RUNNING && !worker->jobs[i].accepted)
+            accept_job(sim, &worker->jobs[i]);
+}
+
 static void job_start(struct sim *sim, struct worker *worker, struct wjob *job)
 {
     unsigned index = (unsigned)(worker - sim->workers);
     job->state = WJOB_RUNNING;
-    send_up(sim, job->link, about(job, MESSAGE_ACCEPT), NULL);
+    if (job->held || !worker->terse) accept_job(sim, job);
     schedule_work(sim, index, job);
 }
 
@@ -159,8 +173,10 @@ static void on_job(struct sim *sim, struct worker *worker, struct packet *packet
     job->base = continues ? assign->resume_from : 0;
     job->fails = sim->now < sim->heal_at && sim->fault_rate && sim_chance(sim, 20);
     job->awaits = sim_chance(sim, 100);
+    job->at_once = worker->terse && !job->awaits && sim_chance(sim, 300);
+    job->held = running(worker) >= worker->slots;
     plan_tokens(sim, job);
-    if (running(worker) >= worker->slots)
+    if (job->held)
         send_up(sim, packet->link, about(job, MESSAGE_HELD), NULL);
     else
         jobs_start(sim, worker);
@@ -168,9 +184,10 @@ static void on_job(struct sim *sim, struct worker *worker, struct packet *packet
 
 /* --- tokens --- */
 
-static void send_token(struct sim *sim, struct wjob *job, uint64_t seq)
+/* `text` holds the token's own. */
+static struct message token_message(struct sim *sim, const struct wjob *job, uint64_t seq,
+                                    char *text)
 {
-    char text[32];
     uint64_t start = job->starts[seq - 1], end = job->starts[seq];
     unsigned variant = sim->clients[job->client].same_text ? 0 : (unsigned)(job->attempt % 8);
     struct message message = about(job, MESSAGE_TOK);
@@ -180,32 +197,70 @@ static void send_token(struct sim *sim, struct wjob *job, uint64_t seq)
     message.tok.at = start;
     message.tok.text = (struct slice){text, end - start};
     if (seq == 1) message.tok.by = SLICE("model/1");
+    return message;
+}
+
+static void send_token(struct sim *sim, struct wjob *job, uint64_t seq)
+{
+    char text[TEXT_MAX];
+    struct message message = token_message(sim, job, seq, text);
     link_send(sim, job->link, TOKENS, &message, NULL);
 }
 
-static void finish(struct sim *sim, struct worker *worker, struct wjob *job)
+static struct message end_message(struct sim *sim, const struct wjob *job, uint64_t count)
 {
     struct message message = about(job, job->fails ? MESSAGE_FAIL : MESSAGE_DONE);
     if (job->fails) {
-        message.fail.count = job->sent;
+        message.fail.count = count;
         message.fail.code = SLICE("provider_failed");
         sim->clients[job->client].saw_failure = true;
         sim->faults[3]++;
     } else {
-        message.done.count = job->sent;
+        message.done.count = count;
         message.done.meta.written_by = SLICE("model/1");
     }
-    send_up(sim, job->link, message, NULL);
+    return message;
+}
+
+static void finish(struct sim *sim, struct wjob *job)
+{
+    send_up(sim, job->link, end_message(sim, job, job->sent), NULL);
     job->state = job->got == job->sent ? WJOB_NONE : WJOB_LINGERING;
-    (void)worker;
+}
+
+static bool tail_fits(const struct sim *sim, const struct worker *worker, const struct wjob *job)
+{
+    bool has_all = job->sent == job->got || sim->mutations.no_tail_check;
+    return worker->terse && job->state == WJOB_SENDING && has_all && job->made > job->sent &&
+           job->made <= job->upto && job->starts[job->made - 1] < job->upto_bytes;
+}
+
+static void finish_with_tail(struct sim *sim, struct wjob *job)
+{
+    char text[TEXT_MAX];
+    struct buffer tail = {0};
+    struct message end = end_message(sim, job, job->made);
+    for (uint64_t seq = job->sent + 1; seq <= job->made; seq++) {
+        struct message token = token_message(sim, job, seq, text);
+        message_encode(&token, &tail);
+    }
+    link_send_end(sim, job->link, &end, &tail);
+    buffer_free(&tail);
+    job->state = WJOB_NONE;
 }
 
 static void pump(struct sim *sim, struct worker *worker, struct wjob *job)
 {
+    if (tail_fits(sim, worker, job)) {
+        finish_with_tail(sim, job);
+        return;
+    }
     while (job->sent < job->made && job->sent < job->upto &&
-           job->starts[job->sent] < job->upto_bytes)
+           job->starts[job->sent] < job->upto_bytes) {
+        if (!job->accepted) accept_job(sim, job);
         send_token(sim, job, ++job->sent);
-    if (job->state == WJOB_SENDING && job->sent == job->made) finish(sim, worker, job);
+    }
+    if (job->state == WJOB_SENDING && job->sent == job->made) finish(sim, job);
 }
 
 static void end_short_job(struct sim *sim, struct worker *worker, struct wjob *job)
@@ -230,6 +285,23 @@ static void end_short_job(struct sim *sim, struct worker *worker, struct wjob *j
     slot_free(sim, worker, link);
 }
 
+static bool fails_now(const struct wjob *job)
+{
+    return job->fails && job->made >= job->total / 2;
+}
+
+/* A token more, or all that may be sent. */
+static void make_tokens(struct sim *sim, struct wjob *job)
+{
+    bool waits = job->awaits && sim->clients[job->client].seen.len < job->starts[job->sent];
+    bool one = !job->at_once;
+    while (job->made < job->total && job->made < job->upto &&
+           job->starts[job->made] < job->upto_bytes && !fails_now(job) && !waits) {
+        job->made++;
+        if (one) return;
+    }
+}
+
 void worker_work(struct sim *sim, unsigned index, uint64_t id, uint64_t attempt)
 {
     struct worker *worker = &sim->workers[index];
@@ -240,11 +312,9 @@ void worker_work(struct sim *sim, unsigned index, uint64_t id, uint64_t attempt)
         jobs_start(sim, worker);
         return;
     }
-    bool window = job->made < job->upto && job->starts[job->made] < job->upto_bytes;
-    bool fails_now = job->fails && job->made >= job->total / 2;
-    bool waits = job->awaits && sim->clients[job->client].seen.len < job->starts[job->sent];
-    if (job->made < job->total && window && !fails_now && !waits) job->made++;
-    if (job->made == job->total || fails_now) {
+    bool failed = fails_now(job);
+    if (!failed) make_tokens(sim, job);
+    if (job->made == job->total || failed) {
         job->state = WJOB_SENDING;
         slot_free(sim, worker, job->link);
         pump(sim, worker, job);
@@ -391,6 +461,7 @@ void worker_kill(struct sim *sim, unsigned index)
 void worker_drain(struct sim *sim, unsigned index)
 {
     struct worker *worker = &sim->workers[index];
+    accept_jobs(sim, worker);
     worker->draining = true;
     for (unsigned gateway = 0; gateway < sim->gateway_count; gateway++)
         if (worker->links[gateway] && worker->credit[gateway].serving)
@@ -469,6 +540,7 @@ void worker_tick(struct sim *sim, unsigned index)
     uint64_t since = worker->tick ? sim->now - worker->tick : 0;
     uint64_t late = since > 5 * TICK_MS * MS ? since - TICK_MS * MS : 0;
     worker->tick = sim->now;
+    accept_jobs(sim, worker);
     for (unsigned gateway = 0; gateway < sim->gateway_count; gateway++)
         link_tick(sim, index, gateway, late);
     if (worker->draining && drained(worker)) {

@@ -29,6 +29,7 @@ struct mutations {
     bool no_subscription_wait;
     bool no_new_session;
     bool no_beat_streams;
+    bool no_tail_check;
 };
 
 enum link_channel { UP, DOWN, TOKENS, CHANNELS };
@@ -47,6 +48,7 @@ struct packet {
     struct link *link;
     enum link_channel channel;
     struct buffer header;
+    struct buffer tail; /* tokens behind DONE or FAIL */
     struct body *body;
     bool with_result;
 };
@@ -86,14 +88,16 @@ struct wjob {
     uint64_t base;                 /* byte where this attempt's text starts */
     uint64_t starts[TEXT_MAX + 2]; /* of each token, and the end */
     uint64_t made, total, sent, got, upto, upto_bytes;
-    bool fails;
-    bool awaits; /* writes on only when its client has seen what was sent */
+    bool fails, held, accepted;
+    bool at_once; /* makes all that the window takes in one turn */
+    bool awaits;  /* writes on only when its client has seen what was sent */
 };
 
 struct worker {
     enum pool pool;
     unsigned life;
     bool alive, draining, continues;
+    bool terse; /* accepts late, sends an answer's last tokens with its end */
     uint64_t stopped_until;
     unsigned slots;
     char boot[24];
@@ -144,6 +148,7 @@ struct sim {
     uint64_t faults[FAULT_KINDS];
     uint64_t outcomes[ERROR_COUNT];
     uint64_t broken;
+    uint64_t tails;        /* ends that brought tokens */
     unsigned fault_rate;   /* in a thousand, of each kind in its turn; 0: absent in this run */
     unsigned token_faults; /* in a thousand: tokens lost, tokens repeated */
     const char *failure;
@@ -161,6 +166,9 @@ struct link *link_new(struct sim *sim, unsigned worker, unsigned gateway);
 /* Sends a header (and a body) over a link; the network may delay it, and lose what it may lose. */
 void link_send(struct sim *sim, struct link *link, enum link_channel channel,
                const struct message *message, struct body *body);
+/* DONE or FAIL with the last tokens behind it. */
+void link_send_end(struct sim *sim, struct link *link, const struct message *message,
+                   const struct buffer *tail);
 void packet_free(struct packet *packet);
 void sim_fail(struct sim *sim, const char *format, ...) PRINTF(2, 3);
 

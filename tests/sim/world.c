@@ -39,7 +39,7 @@ void sim_at(struct sim *sim, uint64_t at, struct sim_event event)
 {
     size_t i = sim->heap_count;
     event.at = MAX(at, sim->now);
-    event.order = ++sim->order;
+    if (!event.order) event.order = ++sim->order; /* one that was put off keeps its place */
     sim->heap = xgrow(sim->heap, &sim->heap_capacity, ++sim->heap_count, sizeof(*sim->heap));
     for (; i && before(&event, &sim->heap[(i - 1) / 2]); i = (i - 1) / 2)
         sim->heap[i] = sim->heap[(i - 1) / 2];
@@ -86,8 +86,8 @@ static uint64_t delay(struct sim *sim)
     return 20 + sim_random(sim, slow ? 60 * MS : 400);
 }
 
-static void post(struct sim *sim, struct link *link, enum link_channel channel,
-                 const struct message *message, struct body *body)
+static struct packet *post(struct sim *sim, struct link *link, enum link_channel channel,
+                           const struct message *message, struct body *body)
 {
     struct packet *packet = xcalloc(1, sizeof(*packet));
     packet->link = link;
@@ -97,6 +97,7 @@ static void post(struct sim *sim, struct link *link, enum link_channel channel,
     uint64_t arrives = sim->now + delay(sim);
     link->last[channel] = MAX(link->last[channel], arrives);
     sim_at(sim, link->last[channel], (struct sim_event){.type = SIM_PACKET, .packet = packet});
+    return packet;
 }
 
 void link_send(struct sim *sim, struct link *link, enum link_channel channel,
@@ -119,9 +120,19 @@ void link_send(struct sim *sim, struct link *link, enum link_channel channel,
     post(sim, link, channel, message, body);
 }
 
+void link_send_end(struct sim *sim, struct link *link, const struct message *message,
+                   const struct buffer *tail)
+{
+    if (link->cut) return;
+    struct packet *packet = post(sim, link, UP, message, NULL);
+    buffer_append_slice(&packet->tail, buffer_slice(tail));
+    sim->tails++;
+}
+
 void packet_free(struct packet *packet)
 {
     buffer_free(&packet->header);
+    buffer_free(&packet->tail);
     body_unref(&packet->body);
     free(packet);
 }

@@ -303,6 +303,26 @@ static void lane_waits_for_the_tokens_that_done_counted(void **state)
     assert_int_equal(ended_with(world), OK);
 }
 
+static void lane_sends_no_tack_for_tokens_that_came_with_done(void **state)
+{
+    struct world *world = *state;
+    join(world, POOL_GENERATE, 1, "a", 2);
+    uint64_t job = submit(world, "G");
+    struct message end = {ABOUT(MESSAGE_DONE, job, 1), .done = {.count = 1}};
+    struct lane_event event = {.type = EVENT_MESSAGE, .pool = POOL_GENERATE, .session = 1};
+    event.message = &end;
+    event.tail = true;
+    token(world, job, 1, 1, 0, "all");
+    step(world, event);
+    assert_int_equal(ended_with(world), OK);
+    assert_null(sent(world, MESSAGE_TACK));
+    job = submit(world, "G");
+    token(world, job, 1, 1, 0, "all");
+    done(world, 1, job, 1, 1);
+    assert_int_equal(ended_with(world), OK);
+    assert_int_equal(sent(world, MESSAGE_TACK)->message.tack.got, 1);
+}
+
 static void lane_asks_for_lost_tokens_again(void **state)
 {
     struct world *world = *state;
@@ -723,6 +743,7 @@ int main(void)
         CASE(lane_ends_a_stream_whose_second_telling_differs),
         CASE(lane_ends_a_stream_whose_second_telling_is_shorter),
         CASE(lane_waits_for_the_tokens_that_done_counted),
+        CASE(lane_sends_no_tack_for_tokens_that_came_with_done),
         CASE(lane_asks_for_lost_tokens_again),
         CASE(lane_gives_a_job_to_another_when_it_is_not_accepted),
         CASE(lane_takes_a_silent_worker_for_dead),
