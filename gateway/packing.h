@@ -1,7 +1,8 @@
-/* Values on their way to Redis and back: deflated where that makes them smaller.
+/* Values on their way to Redis and back: compressed (Zstandard, RFC 8878) where that makes
+ * them smaller.
  *
- *     0, the value                          as it is
- *     1, its length (4 bytes, little-endian), raw deflate */
+ *     0, the value    as it is
+ *     1, a frame      that says how long its value is */
 #ifndef MILLRACE_GATEWAY_PACKING_H
 #define MILLRACE_GATEWAY_PACKING_H
 

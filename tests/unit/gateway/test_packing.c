@@ -60,9 +60,9 @@ static void what_is_no_packed_value_is_refused(void **state)
         {"", 0},
         {"\1", 1},
         {"\2abc", 4},
-        {"\1\xff\0\0\0", 5},                   /* nothing behind the head */
-        {"\1\xff\xff\xff\xff\x4b\x04\x00", 8}, /* says that it is far too large */
-        {"\1\xff\0\0\0garbage that is no deflate", 32},
+        {"\1\x28\xb5\x2f\xfd", 5},                            /* no header behind the mark */
+        {"\1\x28\xb5\x2f\xfd\xe0\0\0\0\0\1\0\0\0\1\0\0", 17}, /* says that it is far too large */
+        {"\1garbage that is no frame", 26},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
