@@ -44,7 +44,7 @@ enum settings_of {
     U(client_header_timeout_s, CLIENT_HEADER_TIMEOUT_S, OF_GATEWAY, 10, 1, 600, "a connection idle or sending its request for so long is closed") \
     U(client_stall_ms,       CLIENT_STALL_MS,       OF_GATEWAY,   30000, 100, 600000, "a client that takes nothing for so long while data waits is ended") \
     U(connections_max,       CONNECTIONS_MAX,       OF_GATEWAY,   8192, 16, 1000000, "open client connections") \
-    U(database_connections_max, DATABASE_CONNECTIONS_MAX, OF_RETRIEVER, 6, 3, 1000, "connections that a retriever opens to PostgreSQL") \
+    U(database_connections_max, DATABASE_CONNECTIONS_MAX, OF_RETRIEVER, 6, 4, 1000, "connections that a retriever opens to PostgreSQL") \
     T(database_url,          DATABASE_URL,          OF_RETRIEVER | OF_CLI, "sqlite:var/millrace.db", NULL, "the store: sqlite:PATH or postgresql://USER@HOST/DATABASE") \
     T(default_model,         DEFAULT_MODEL,         OF_GENERATOR,  "", NULL, "model of agents that name no provider; empty: the provider's default") \
     U(document_bytes_max,    DOCUMENT_BYTES_MAX,    OF_GATEWAY | OF_RETRIEVER, 16 * MIB, KIB, 256 * MIB, "largest document") \
@@ -62,6 +62,9 @@ enum settings_of {
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
     U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_GATEWAY | OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question, the newest") \
+    U(hnsw_ef_construction,  HNSW_EF_CONSTRUCTION,  OF_RETRIEVER, 64, 4, 1000, "candidates while an index of vectors is made in PostgreSQL") \
+    U(hnsw_ef_search,        HNSW_EF_SEARCH,        OF_RETRIEVER, 200, 100, 1000, "candidates while it is searched: more find better and take longer") \
+    U(hnsw_m,                HNSW_M,                OF_RETRIEVER, 16, 2, 100, "neighbours of each vector in it") \
     T(http_address,          HTTP_ADDRESS,          OF_GATEWAY,   "127.0.0.1", NULL, "address that clients connect to") \
     U(http_port,             HTTP_PORT,             OF_GATEWAY,   8000, 1, 65535, "port that clients connect to") \
     U(job_attempts_max,      JOB_ATTEMPTS_MAX,      OF_GATEWAY,   3, 1, 100, "times a worker may hand a job back") \

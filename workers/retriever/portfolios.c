@@ -52,9 +52,9 @@ static void on_remove(void *context, uint64_t chunk_id)
     resident_remove(((struct entry *)context)->resident, chunk_id);
 }
 
-static void serve(struct entry *entry, err_t error)
+static void serve(struct entry *entry, err_t error, uint64_t version)
 {
-    struct portfolio_view view = {entry->resident, entry->refresh.since, entry->embedder};
+    struct portfolio_view view = {entry->resident, version, entry->embedder};
     while (entry->served) {
         struct portfolio_wait *wait = entry->served;
         entry->served = wait->next;
@@ -85,7 +85,7 @@ static void on_end(void *context, err_t error, uint64_t version)
     struct entry *entry = context;
     entry->refreshing = false;
     entry->missing = error == ERR_PORTFOLIO_NOT_FOUND;
-    if (error) {
+    if (error || entry->refresh.in_store) {
         forget(entry);
     } else {
         entry->refresh.since = version;
@@ -93,7 +93,7 @@ static void on_end(void *context, err_t error, uint64_t version)
         entry->bytes = resident_bytes(entry->resident);
         warn_of_size(entry);
     }
-    serve(entry, error);
+    serve(entry, error, version);
     drive(entry);
 }
 

@@ -11,7 +11,7 @@ struct portfolio_cache;
 
 /* A portfolio as a search meets it; valid during the callback. */
 struct portfolio_view {
-    struct resident *resident;
+    struct resident *resident; /* NULL: the store searches it */
     uint64_t version;
     const struct embedder_info *embedder; /* of its vectors; NULL: unknown here, words alone */
 };

@@ -1,6 +1,7 @@
 #include "workers/retriever/postgres_db.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "common/log.h"
 
 #define ANSWER_MS      20000 /* a server that says nothing for so long is gone */
+#define PATIENT_MS     3600000
 #define RETRY_MS_FIRST 50
 #define RETRY_MS_MAX   2000
 #define VALUES_MAX     32
@@ -51,6 +53,7 @@ static const struct {
     {"40", ERR_STORE_BUSY},           /* deadlock, serialisation */
     {"55P03", ERR_STORE_BUSY},        /* lock timeout */
     {"57014", ERR_STORE_BUSY},        /* statement timeout */
+    {"42P01", ERR_STORE_BUSY},        /* a portfolio's tables, dropped a moment ago */
     {"23505", ERR_STORE_BUSY},        /* somebody wrote the same beside the lock */
 };
 
@@ -87,7 +90,7 @@ static err_t lose(struct postgres_db *db, const char *why)
 /* Waits until the next result can be taken without waiting. */
 static err_t await(struct postgres_db *db)
 {
-    uint64_t until = clock_ms() + ANSWER_MS;
+    uint64_t until = clock_ms() + (db->patient ? PATIENT_MS : ANSWER_MS);
     for (;;) {
         int unsent = PQflush(db->connection);
         if (unsent >= 0 && !PQisBusy(db->connection)) return OK;
@@ -97,6 +100,21 @@ static err_t await(struct postgres_db *db)
         poll(&wait, 1, (int)(until - now));
         if (wait.revents & POLLIN && !PQconsumeInput(db->connection)) return ERR_STORE_UNAVAILABLE;
     }
+}
+
+/* Waits until what was sent is on its way. */
+static err_t await_sent(struct postgres_db *db)
+{
+    uint64_t until = clock_ms() + ANSWER_MS;
+    int unsent;
+    while ((unsent = PQflush(db->connection)) > 0) {
+        uint64_t now = clock_ms();
+        if (now >= until) return ERR_STORE_UNAVAILABLE;
+        struct pollfd wait = {PQsocket(db->connection), POLLIN | POLLOUT, 0};
+        poll(&wait, 1, (int)(until - now));
+        if (wait.revents & POLLIN && !PQconsumeInput(db->connection)) return ERR_STORE_UNAVAILABLE;
+    }
+    return unsent ? ERR_STORE_UNAVAILABLE : OK;
 }
 
 /* All of a statement's results; the last one is kept in *kept. An error of an earlier statement
@@ -185,6 +203,20 @@ static err_t connect_failed(struct postgres_db *db, err_t error, const char *why
     return error;
 }
 
+/* What searches need: the number of pgvector's type, its settings. */
+static err_t vectors_know(struct postgres_db *db)
+{
+    uint64_t oid = 0;
+    char sql[160];
+    err_t error = db_value(&db->db, &oid, "SELECT 'vector'::regtype::oid::bigint", "");
+    db->vector_oid = (uint32_t)oid;
+    if (error || !db->ef_search) return error;
+    snprintf(sql, sizeof(sql),
+             "SET hnsw.ef_search = %" PRIu64 "; SET hnsw.iterative_scan = relaxed_order",
+             db->ef_search);
+    return db_script(&db->db, sql);
+}
+
 static err_t open_session(struct postgres_db *db)
 {
     PQsetNoticeProcessor(db->connection, on_notice, NULL);
@@ -192,7 +224,8 @@ static err_t open_session(struct postgres_db *db)
     if (!PQenterPipelineMode(db->connection)) return ERR_STORE_FAILED;
     err_t error = db_script(&db->db, session);
     if (!error) error = clock_read(db);
-    return error ? error : postgres_migrate(db, &db->schema_was, &db->schema);
+    if (!error) error = postgres_migrate(db, &db->schema_was, &db->schema);
+    return error ? error : vectors_know(db);
 }
 
 err_t postgres_db_connect(struct postgres_db *db)
@@ -246,7 +279,7 @@ static void add_number(struct values *values, Oid type, uint64_t number)
     add_bytes(values, type, (struct slice){(char *)&values->numbers[values->count], 8});
 }
 
-static void values_bind(struct values *values, const char *types, va_list args)
+static void values_bind(struct values *values, Oid vector, const char *types, va_list args)
 {
     double real;
     uint64_t bits;
@@ -260,6 +293,7 @@ static void values_bind(struct values *values, const char *types, va_list args)
             break;
         case 't': add_bytes(values, TYPE_TEXT, va_arg(args, struct slice)); break;
         case 's': add_bytes(values, TYPE_TEXT, slice_of(va_arg(args, const char *))); break;
+        case 'v': add_bytes(values, vector, va_arg(args, struct slice)); break;
         case 'b': add_bytes(values, TYPE_BYTEA, va_arg(args, struct slice)); break;
         default: abort();
         }
@@ -318,27 +352,42 @@ static bool send_statement(struct postgres_db *db, const char *sql, const struct
     return PQflush(db->connection) >= 0;
 }
 
-/* Sends, and waits unless `later`. */
+/* A statement that is not kept. */
+static bool send_once(struct postgres_db *db, const char *sql, const struct values *values)
+{
+    struct buffer text = {0};
+    translate(sql, &text);
+    int sent = PQsendQueryParams(db->connection, text.data, values->count, values->types,
+                                 values->bytes, values->lengths, values->formats, 1);
+    buffer_free(&text);
+    if (sent) db->sent[db->sent_count++] = NULL;
+    return sent && PQflush(db->connection) >= 0;
+}
+
+enum manner { NOW, LATER, ONCE };
+
+/* Sends, and waits unless LATER. */
 static err_t perform_once(struct postgres_db *db, const char *sql, const struct values *values,
-                          bool later, PGresult **result)
+                          enum manner manner, PGresult **result)
 {
     err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
     if (!error && db->sent_count + 2 > POSTGRES_SENT_MAX) error = collect(db, NULL);
     if (error) return error;
-    if (!send_statement(db, sql, values)) return lose(db, PQerrorMessage(db->connection));
-    return later ? OK : collect(db, result);
+    bool sent = manner == ONCE ? send_once(db, sql, values) : send_statement(db, sql, values);
+    if (!sent) return lose(db, PQerrorMessage(db->connection));
+    return manner == LATER ? OK : collect(db, result);
 }
 
 /* Outside of a transaction a lost connection is no reason to fail: what runs there only reads. */
 static err_t perform(struct postgres_db *db, const char *sql, const char *types, va_list args,
-                     bool later, PGresult **result)
+                     enum manner manner, PGresult **result)
 {
     struct values values;
     bool was_connected = db->connection, whole = !db->in_transaction;
-    values_bind(&values, types, args);
-    err_t error = perform_once(db, sql, &values, later, result);
+    values_bind(&values, db->vector_oid, types, args);
+    err_t error = perform_once(db, sql, &values, manner, result);
     if (error == ERR_STORE_UNAVAILABLE && whole && was_connected)
-        error = perform_once(db, sql, &values, later, result);
+        error = perform_once(db, sql, &values, manner, result);
     return error;
 }
 
@@ -347,7 +396,7 @@ static err_t perform(struct postgres_db *db, const char *sql, const char *types,
 static void postgres_select(struct rows *rows, const char *sql, const char *types, va_list args)
 {
     PGresult *result = NULL;
-    rows->error = perform(postgres_of(rows), sql, types, args, false, &result);
+    rows->error = perform(postgres_of(rows), sql, types, args, NOW, &result);
     rows->handle = result;
     rows->row = -1;
 }
@@ -355,7 +404,19 @@ static void postgres_select(struct rows *rows, const char *sql, const char *type
 static err_t postgres_run(struct db *base, const char *sql, const char *types, va_list args)
 {
     struct postgres_db *db = (struct postgres_db *)base;
-    return perform(db, sql, types, args, db->in_transaction, NULL);
+    return perform(db, sql, types, args, db->in_transaction ? LATER : NOW, NULL);
+}
+
+struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...)
+{
+    struct rows rows = {.db = &db->db, .row = -1};
+    PGresult *result = NULL;
+    va_list args;
+    va_start(args, types);
+    rows.error = perform(db, sql, types, args, ONCE, &result);
+    va_end(args);
+    rows.handle = result;
+    return rows;
 }
 
 static bool postgres_next(struct rows *rows)
@@ -389,6 +450,38 @@ static double column_f64(const struct rows *rows, int at)
     double real;
     memcpy(&real, &bits, sizeof(real));
     return real;
+}
+
+/* Gives COPY all of its rows. */
+static err_t put_rows(struct postgres_db *db, struct slice rows)
+{
+    while (rows.len) {
+        size_t piece = MIN(rows.len, (size_t)1 << 20);
+        int put = PQputCopyData(db->connection, rows.ptr, (int)piece);
+        if (put < 0 || await_sent(db)) return ERR_STORE_UNAVAILABLE;
+        if (put) rows = (struct slice){rows.ptr + piece, rows.len - piece};
+    }
+    return PQputCopyEnd(db->connection, NULL) > 0 ? OK : ERR_STORE_UNAVAILABLE;
+}
+
+err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows)
+{
+    err_t error = db->failed;
+    if (!error && db->sent_count) error = collect(db, NULL);
+    if (error) return error;
+    bool sent = PQexitPipelineMode(db->connection) && PQsendQuery(db->connection, sql);
+    PGresult *result = sent && !await(db) ? PQgetResult(db->connection) : NULL;
+    bool ready = PQresultStatus(result) == PGRES_COPY_IN;
+    if (result && !ready) error = error_of(result);
+    err_t lost = !result ? ERR_STORE_UNAVAILABLE : ready ? put_rows(db, rows) : OK;
+    PQclear(result);
+    result = NULL;
+    if (!lost) lost = take_results(db, &error, &result);
+    PQclear(result);
+    if (lost || !PQenterPipelineMode(db->connection))
+        return lose(db, PQerrorMessage(db->connection));
+    db->failed = error;
+    return error;
 }
 
 /* Runs in the simple protocol, which knows several statements. */
@@ -452,6 +545,15 @@ err_t postgres_db_snapshot(struct postgres_db *db)
     return begin_with(db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL);
 }
 
+/* Its statements are few and large: an index is made in minutes. */
+err_t postgres_db_long(struct postgres_db *db)
+{
+    err_t error = begin_with(db, "BEGIN ISOLATION LEVEL REPEATABLE READ",
+                             "SELECT set_config('statement_timeout', '0', true)");
+    db->patient = !error;
+    return error;
+}
+
 static err_t postgres_commit(struct db *base)
 {
     struct postgres_db *db = (struct postgres_db *)base;
@@ -459,6 +561,7 @@ static err_t postgres_commit(struct db *base)
     if (error) return error;
     error = collect(db, NULL);
     db->doubtful = error == ERR_STORE_UNAVAILABLE;
+    db->patient = false;
     if (!error) db->in_transaction = false;
     return error;
 }
@@ -467,6 +570,7 @@ static err_t postgres_rollback(struct db *base)
 {
     struct postgres_db *db = (struct postgres_db *)base;
     err_t error = db_script(base, "ROLLBACK");
+    db->patient = false;
     db->in_transaction = false;
     db->failed = OK;
     return error;

@@ -21,6 +21,9 @@
 struct postgres_db {
     struct db db; /* first */
     const char *url;
+    uint64_t ef_search; /* of searches by postgres_db_ask; 0: the server's own */
+    bool patient;       /* the statement under way may take long */
+    uint32_t vector_oid;
     bool quiet;         /* another connection of this process says what there is to say */
     PGconn *connection; /* NULL: there is none */
     struct postgres_statement {
@@ -49,6 +52,13 @@ void postgres_db_close(struct postgres_db *db);
 err_t postgres_db_connect(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot. */
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
+/* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
+err_t postgres_db_long(struct postgres_db *db) MUST_USE;
+/* Runs a statement that is not kept: its text need not stay. One letter more: v struct slice, a
+ * vector in pgvector's binary form. */
+struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
+/* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
+err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;
 /* Waits for a notification of the channels that are listened to, for `wake_fd` to be readable, or
  * for `wait_ms`. *heard is set on a notification. */
 err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool *heard) MUST_USE;

@@ -48,9 +48,12 @@ static err_t apply(struct db *db, const struct migration *migration)
     error = apply_locked(db, migration);
     if (!error) return db_commit(db);
     if (db_rollback(db)) log_warn("store rollback failed");
-    log_error("store: migration %s failed: the user needs the right to create tables and functions"
-              " (GRANT CREATE ON SCHEMA public TO ...)",
-              migration->name);
+    log_error(
+        "store: migration %s failed. The user needs the right to create tables (GRANT CREATE ON"
+        " SCHEMA public TO ...) and the extension pgvector (Debian: postgresql-17-pgvector);"
+        " where he may not create it himself, a superuser runs in this database:"
+        " CREATE EXTENSION vector",
+        migration->name);
     return error;
 }
 

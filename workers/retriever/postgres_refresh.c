@@ -2,11 +2,13 @@
  * sink, in steps of a millisecond or two so that it keeps serving.
  *
  *     crew: same version ─▶ end; else a snapshot: plan, every part's rows
+ *           too large, and its tables are there ─▶ these are brought up to date, end
  *     loop: begin, rows ... (a step) ... rows, end */
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "workers/retriever/postgres_store.h"
+#include "workers/embedder/embedder.h"
+#include "workers/retriever/postgres_index.h"
 
 #define STEP_US   2000
 #define STEP_ROWS 16 /* between two looks at the clock */
@@ -18,6 +20,7 @@ struct load {
     struct store_refresh *refresh;
     struct refresh_plan plan;
     struct rows *parts;
+    enum index_state index;
     err_t error;
 
     struct refresh_feed feed;
@@ -52,8 +55,12 @@ static err_t read_snapshot(struct load *load, struct db *db)
 static void load_run(struct task *task, struct db *db)
 {
     struct load *load = (struct load *)task;
+    const struct index_options *index = &load->store->sql.options.index;
     load->error = refresh_plan_read(db, load->refresh, &load->plan);
-    if (!load->error && load->plan.changed) load->error = read_snapshot(load, db);
+    if (!load->error && index->chunks_max)
+        load->error = postgres_index_state(db, index, load->refresh, &load->plan, &load->index);
+    if (!load->error && load->plan.changed && load->index != INDEX_CURRENT)
+        load->error = read_snapshot(load, db);
 }
 
 /* --- the loop --- */
@@ -134,10 +141,24 @@ static void tell(struct load *load)
     step(load);
 }
 
+/* Nothing is put: whoever asks hears of the embedder and is sent elsewhere. */
+static void send_elsewhere(struct load *load)
+{
+    struct store_refresh *refresh = load->refresh;
+    refresh->in_store = true;
+    refresh->sink->begin(refresh->context, true, slice_of(load->plan.embedder->name));
+    finish(load, OK);
+}
+
 static void load_done(struct task *task)
 {
     struct load *load = (struct load *)task;
-    if (load->error || !load->plan.changed)
+    load->refresh->in_store = false;
+    if (!load->error && load->index == INDEX_WANTED)
+        postgres_settle(load->store, load->refresh->tenant, load->refresh->portfolio_id);
+    if (!load->error && load->index == INDEX_CURRENT)
+        send_elsewhere(load);
+    else if (load->error || !load->plan.changed)
         finish(load, load->error);
     else
         tell(load);

@@ -6,8 +6,11 @@
  *     postgres_refresh.c   portfolios into memory
  *     postgres_watch.c     hears what other processes changed
  *
- * Connections, each a thread's: one that writes (writer.h), one that listens, the others read
- * (crew.h). */
+ *     postgres_index.c     tables of portfolios that are searched in the database
+ *     postgres_search.c    searching them
+ *
+ * Connections, each a thread's: one that writes (writer.h), one that listens, one that makes
+ * indexes, the others read (crew.h). */
 #ifndef MILLRACE_RETRIEVER_POSTGRES_STORE_H
 #define MILLRACE_RETRIEVER_POSTGRES_STORE_H
 
@@ -15,7 +18,7 @@
 #include "workers/retriever/postgres_db.h"
 #include "workers/retriever/sql_store.h"
 
-enum { CONNECTIONS_FIXED = 2 }; /* the one that writes, the one that listens */
+enum { CONNECTIONS_FIXED = 3 }; /* those that write, listen, and make indexes */
 
 struct postgres_store {
     struct sql_store sql; /* first */
@@ -25,6 +28,10 @@ struct postgres_store {
     struct db **crew_dbs;
     size_t readers;
     struct crew *crew;
+    struct postgres_db building; /* the only builder's */
+    struct db *building_db;
+    struct crew *builders;
+    struct settling *settlings; /* portfolios that a builder is at */
     struct watch *watch;
     struct load *loads; /* portfolios that are being told to their sinks */
 };
@@ -32,6 +39,10 @@ struct postgres_store {
 void postgres_refresh(struct store *store, struct store_refresh *refresh);
 /* Ends the loads that are being told. */
 void postgres_refresh_close(struct postgres_store *store);
+/* Has the only builder see to a portfolio's tables, unless it is at them; 0: to those of portfolios
+ * that are gone. On the loop. */
+void postgres_settle(struct postgres_store *store, struct slice tenant, uint64_t portfolio_id);
+void postgres_search(struct store *store, struct store_search *search);
 void postgres_watch_open(struct postgres_store *store);
 void postgres_watch_close(struct postgres_store *store);
 

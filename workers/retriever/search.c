@@ -23,6 +23,9 @@ struct search {
     struct history history;
     struct embedding embedding;
     struct portfolio_wait wait;
+    struct resident_query query;
+    const struct embedder_info *embedder; /* of the portfolio's vectors */
+    struct store_search in_store;
     struct store_passages texts;
     struct semantic_question semantic;
     uint64_t passages[GUARD_PASSAGES]; /* chunk ids of the best hits */
@@ -89,26 +92,28 @@ static const struct language *query_language(const struct search *search)
     return language ? language : language_detect(search->request.message, NULL);
 }
 
-static struct resident_query find(struct search *search, const struct portfolio_view *view)
+static void prepare(struct search *search, const struct portfolio_view *view)
 {
     const struct language *language = query_language(search);
     size_t top_k = search->request.top_k ? search->request.top_k : TOP_K_DEFAULT;
-    struct resident_query query = {
-        .text = followup_query(language, search->request.message, &search->history,
-                               job_arena(search->job)),
+    struct arena *arena = job_arena(search->job);
+    search->embedder = view->embedder;
+    search->portfolio_version = view->version;
+    search->query = (struct resident_query){
+        .text = followup_query(language, search->request.message, &search->history, arena),
         .language = language,
         .vector = query_vector(search, view->embedder),
         .vector_weight = view->embedder ? view->embedder->vector_weight : 0,
         .top_k = MIN(top_k, TOP_K_MAX),
         .merge = true,
     };
-    struct resident_hit *hits = arena_alloc(job_arena(search->job), query.top_k * sizeof(*hits));
-    uint64_t began_us = clock_us();
-    search->texts.hits = hits;
-    search->texts.count = resident_search(view->resident, &query, hits);
-    search->search_us = clock_us() - began_us;
-    search->portfolio_version = view->version;
-    return query;
+    search->texts = (struct store_passages){
+        .tenant = search->request.tenant,
+        .characters_max = search->request.max_tokens * CHARACTERS_PER_TOKEN,
+        .arena = arena,
+        .done = finish,
+        .context = search,
+    };
 }
 
 /* --- an earlier answer --- */
@@ -175,6 +180,45 @@ static void look_for_answer(struct search *search, const struct resident_query *
     semantic_find(search->retriever->semantic, &search->semantic);
 }
 
+/* --- the search itself --- */
+
+static void on_hits(struct search *search, const struct resident_hit *hits, size_t count,
+                    uint64_t began_us)
+{
+    search->texts.hits = hits;
+    search->texts.count = count;
+    search->search_us = clock_us() - began_us;
+    if (takes_answer(search, &search->query))
+        look_for_answer(search, &search->query, search->embedder);
+    else
+        store_passages(search->retriever->store, &search->texts);
+}
+
+static void on_searched(struct store_search *in_store)
+{
+    struct search *search = in_store->context;
+    err_t error = in_store->error;
+    if (!error && job_cancelled(search->job)) error = ERR_CANCELLED;
+    if (error)
+        retriever_fail(search->job, error, NULL);
+    else
+        on_hits(search, in_store->hits, in_store->count, search->search_us);
+}
+
+static void search_in_store(struct search *search, struct resident_hit *hits)
+{
+    search->search_us = clock_us(); /* when it began, until it is over */
+    search->in_store = (struct store_search){
+        .portfolio_id = search->request.portfolio_id,
+        .query = &search->query,
+        .dimensions = search->embedder->dimensions,
+        .hits = hits,
+        .done = on_searched,
+        .context = search,
+    };
+    store_search(search->retriever->store, &search->in_store);
+}
+
 static void on_ready(struct portfolio_wait *wait, err_t error, const struct portfolio_view *view)
 {
     struct search *search = wait->context;
@@ -183,16 +227,14 @@ static void on_ready(struct portfolio_wait *wait, err_t error, const struct port
         retriever_fail(search->job, error, NULL);
         return;
     }
-    struct resident_query query = find(search, view);
-    search->texts.tenant = search->request.tenant;
-    search->texts.characters_max = search->request.max_tokens * CHARACTERS_PER_TOKEN;
-    search->texts.arena = job_arena(search->job);
-    search->texts.done = finish;
-    search->texts.context = search;
-    if (takes_answer(search, &query))
-        look_for_answer(search, &query, view->embedder);
+    prepare(search, view);
+    struct resident_hit *hits =
+        arena_alloc(job_arena(search->job), search->query.top_k * sizeof(*hits));
+    uint64_t began_us = clock_us();
+    if (view->resident)
+        on_hits(search, hits, resident_search(view->resident, &search->query, hits), began_us);
     else
-        store_passages(search->retriever->store, &search->texts);
+        search_in_store(search, hits);
 }
 
 static err_t decode(struct search *search)

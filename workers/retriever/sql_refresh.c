@@ -19,9 +19,9 @@
 static err_t read_portfolio(struct db *db, const struct store_refresh *refresh,
                             struct refresh_plan *plan)
 {
-    struct rows rows =
-        db_select(db, "SELECT version, embedder, side FROM portfolios WHERE id = ? AND tenant = ?",
-                  "it", refresh->portfolio_id, tenant_of(refresh->tenant));
+    struct rows rows = db_select(
+        db, "SELECT version, embedder, side, chunks FROM portfolios WHERE id = ? AND tenant = ?",
+        "it", refresh->portfolio_id, tenant_of(refresh->tenant));
     bool found = rows_next(&rows);
     if (found) {
         struct slice name = rows_text(&rows, 1);
@@ -29,6 +29,7 @@ static err_t read_portfolio(struct db *db, const struct store_refresh *refresh,
         plan->version = rows_u64(&rows, 0);
         plan->embedder = embedder_find(name);
         plan->side = rows_u64(&rows, 2);
+        plan->chunks = rows_u64(&rows, 3);
         plan->whole = !refresh->since || !same;
         plan->changed = plan->whole || plan->version != refresh->since;
     }

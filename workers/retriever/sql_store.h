@@ -104,7 +104,8 @@ err_t history_fill(struct work *work, uint64_t conversation_id, uint64_t replace
                    struct history *history) MUST_USE;
 /* A turn as it was recorded, under its fence 0. ERR_CONVERSATION_NOT_FOUND if it is gone. */
 err_t turn_load(struct work *work, uint64_t id, struct turn *turn) MUST_USE;
-/* Keeps a turn's answer for later questions, if it was whole, and made from what is still newest. */
+/* Keeps a turn's answer for later questions, if it was whole, and made from what is still newest.
+ */
 err_t answer_keep(struct work *work, const struct turn *turn) MUST_USE;
 /* ERR_CLAIM_LOST unless that claim is still held. *turn_id is the turn of an earlier try that did
  * not complete, 0 if there is none. */
@@ -214,7 +215,7 @@ struct chunk_range {
 
 /* What has changed in a portfolio since it was brought into memory. */
 struct refresh_plan {
-    uint64_t version, side;               /* now; of the embedder that answers */
+    uint64_t version, side, chunks;       /* now; side: of the embedder that answers */
     const struct embedder_info *embedder; /* that one; NULL: this program doesn't know it */
     bool changed;                         /* there is something to tell */
     bool whole;                           /* everything is to be read; else the ranges */

@@ -71,6 +71,11 @@ void store_refresh(struct store *store, struct store_refresh *refresh)
     store->backend->refresh(store, refresh);
 }
 
+void store_search(struct store *store, struct store_search *search)
+{
+    store->backend->search(store, search);
+}
+
 void store_passages(struct store *store, struct store_passages *passages)
 {
     store->backend->passages(store, passages);

@@ -35,6 +35,12 @@ struct store_listener {
     void (*on_pending)(void *context, uint64_t portfolio_id);
 };
 
+/* Portfolios of more than `chunks_max` are searched in the store, if it can; by HNSW graphs of
+ * these parameters (Malkov and Yashunin, 2016). chunks_max 0: none are. */
+struct index_options {
+    uint64_t chunks_max, m, ef_construction, ef_search;
+};
+
 /* Texts and listener stay the caller's and must live on. */
 struct store_options {
     const char *url;      /* "sqlite:PATH", "postgresql://..." */
@@ -42,7 +48,8 @@ struct store_options {
     size_t history_messages_max;
     size_t document_bytes_max;
     uint64_t answer_ttl_ms;                /* how long answers serve later questions */
-    size_t connections_max;                /* to a server; at least 3 */
+    size_t connections_max;                /* to a server; at least 4 */
+    struct index_options index;            /* of portfolios that the store searches */
     const struct store_listener *listener; /* NULL: nobody listens */
     void *listener_context;
 };
@@ -130,10 +137,33 @@ struct store_refresh {
     const struct store_sink *sink;
     void *context;
     uint64_t mark; /* the backend's, kept from refresh to refresh; 0 at first */
+
+    /* Set by the store before `end`: the portfolio is too large for memory and nothing was put; it
+     * is to be searched by store_search, and asked for with `since` 0 again. */
+    bool in_store;
 };
 
 /* Sees every commit that was answered before, by any process. ERR_PORTFOLIO_NOT_FOUND. */
 void store_refresh(struct store *store, struct store_refresh *refresh);
+
+/* --- portfolios that the store searches --- */
+
+struct store_search {
+    /* Set by the caller; must stay until `done`. */
+    uint64_t portfolio_id; /* of which the last refresh said `in_store` */
+    const struct resident_query *query;
+    size_t dimensions;         /* of the query's vector */
+    struct resident_hit *hits; /* room for the query's top_k */
+    void (*done)(struct store_search *search);
+    void *context;
+
+    /* Set by the store, as resident_search does. */
+    err_t error;
+    size_t count;
+};
+
+/* Finds what resident_search would, but for words that are misspelt. */
+void store_search(struct store *store, struct store_search *search);
 
 /* --- what was found --- */
 

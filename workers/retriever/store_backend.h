@@ -13,6 +13,7 @@ struct store_backend {
     err_t (*reseal)(const char *rest, const struct store_resealer *resealer, uint64_t *agents);
     void (*call)(struct store *store, struct store_call *call);
     void (*refresh)(struct store *store, struct store_refresh *refresh);
+    void (*search)(struct store *store, struct store_search *search); /* NULL: it never has to */
     void (*passages)(struct store *store, struct store_passages *passages);
 };
 

@@ -147,10 +147,12 @@ static void postgres_close(struct store *base)
     writer_destroy(&store->sql.writer);
     postgres_watch_close(store);
     crew_destroy(&store->crew);
+    crew_destroy(&store->builders);
     postgres_refresh_close(store);
     passage_cache_destroy(&store->sql.passages);
     for (size_t i = 0; i < store->readers; i++) postgres_db_close(&store->reading[i]);
     postgres_db_close(&store->writing);
+    postgres_db_close(&store->building);
     free(store->reading);
     free(store->crew_dbs);
     free(store->url);
@@ -165,9 +167,14 @@ static void open_crew(struct postgres_store *store, size_t readers)
     for (size_t i = 0; i < readers; i++) {
         postgres_db_init(&store->reading[i], store->url);
         store->reading[i].quiet = true;
+        store->reading[i].ef_search = store->sql.options.index.ef_search;
         store->crew_dbs[i] = &store->reading[i].db;
     }
     store->crew = crew_new(store->sql.loop, store->crew_dbs, readers);
+    postgres_db_init(&store->building, store->url);
+    store->building.quiet = true;
+    store->building_db = &store->building.db;
+    store->builders = crew_new(store->sql.loop, &store->building_db, 1);
 }
 
 static struct postgres_store *store_new(struct event_base *base,
@@ -201,6 +208,7 @@ static err_t postgres_open(struct event_base *base, const struct store_options *
     }
     open_crew(store, options->connections_max - CONNECTIONS_FIXED);
     postgres_watch_open(store);
+    if (options->index.chunks_max) postgres_settle(store, (struct slice){0}, 0);
     store->sql.writer = writer_new(base, &sql_writer_work, store);
     writer_start(store->sql.writer);
     *out = &store->sql.base;
@@ -214,5 +222,6 @@ const struct store_backend store_postgres = {
     .reseal = postgres_reseal,
     .call = sql_call,
     .refresh = postgres_refresh,
+    .search = postgres_search,
     .passages = postgres_passages,
 };

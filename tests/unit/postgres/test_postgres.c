@@ -183,6 +183,147 @@ static void a_database_that_only_reads_refuses_writes_as_full(void **state)
     assert_int_equal(call(f, KIND_PORTFOLIO_CREATE, &put, NULL), ERR_STORE_FULL);
 }
 
+/* --- portfolios that are searched in the database --- */
+
+enum { LARGE = 40, LEAST = 20 };
+
+/* Reopens the store as one that holds no more than LEAST chunks of a portfolio in memory. */
+static void hold_few(struct fixture *f)
+{
+    store_close(&f->store);
+    f->index = (struct index_options){
+        .chunks_max = LEAST, .m = 16, .ef_construction = 64, .ef_search = 200};
+    assert_int_equal(fixture_open(f, &f->store), OK);
+}
+
+static uint64_t make_large(struct fixture *f)
+{
+    struct document made;
+    uint64_t id = make_portfolio(f, NULL);
+    for (int i = 0; i < LARGE; i++) {
+        char source[16], text[80];
+        snprintf(source, sizeof(source), "s-%d", i);
+        snprintf(text, sizeof(text), "A note about gneiss%d and its bands.", i);
+        assert_int_equal(put_document(f, id, source, text, &made), OK);
+    }
+    return id;
+}
+
+static void give_all_vectors(struct fixture *f, uint64_t id)
+{
+    struct leased leased;
+    while ((leased = lease_batch(f, id, NULL)).request.chunks.count)
+        assert_int_equal(store_batch(f, &leased, "hashing-1", NULL, NULL), OK);
+}
+
+/* Refreshes until the portfolio is where it is wanted: tables are made and dropped in the
+ * background. */
+static void wait_for_place(struct fixture *f, struct loaded *loaded, uint64_t id, bool in_store)
+{
+    uint64_t until = clock_ms() + WAIT_MS;
+    do {
+        memset(loaded, 0, sizeof(*loaded));
+        assert_int_equal(refresh_on(f, f->store, loaded, id), OK);
+        assert_int_equal(loaded->refresh.in_store ? 0 : loaded->count > 0,
+                         !loaded->refresh.in_store);
+    } while (loaded->refresh.in_store != in_store && clock_ms() < until);
+    assert_int_equal(loaded->refresh.in_store, in_store);
+}
+
+struct searched {
+    struct store_search search;
+    struct resident_hit hits[LARGE];
+    bool done;
+};
+
+static void on_searched(struct store_search *search)
+{
+    ((struct searched *)search->context)->done = true;
+}
+
+static size_t search(struct fixture *f, uint64_t id, const char *text, const float *vector,
+                     struct searched *searched)
+{
+    struct resident_query query = {.text = slice_of(text),
+                                   .language = language_find(SLICE("en")),
+                                   .vector = vector,
+                                   .vector_weight = 0.5,
+                                   .top_k = LARGE};
+    *searched = (struct searched){.search = {.portfolio_id = id,
+                                             .query = &query,
+                                             .dimensions = DIMENSIONS,
+                                             .hits = searched->hits,
+                                             .done = on_searched,
+                                             .context = searched}};
+    store_search(f->store, &searched->search);
+    fixture_wait(f, &searched->done);
+    assert_int_equal(searched->search.error, OK);
+    return searched->search.count;
+}
+
+static void a_large_portfolio_is_searched_by_words_and_vectors(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    struct searched found;
+    float vector[DIMENSIONS] = {[3] = 1};
+    hold_few(f);
+    uint64_t id = make_large(f);
+    give_all_vectors(f, id);
+    wait_for_place(f, loaded, id, true);
+    assert_int_equal(search(f, id, "gneiss7", NULL, &found), 1);
+    assert_int_equal(search(f, id, "bands", NULL, &found), LARGE);
+    assert_int_equal(search(f, id, "nothing of it", vector, &found), LARGE);
+    assert_float_equal(found.hits[0].vector, 1, 1e-3);
+    assert_true(found.hits[0].score >= found.hits[1].score);
+    free(loaded);
+}
+
+static void a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    struct document made = {0};
+    struct searched found;
+    hold_few(f);
+    uint64_t id = make_large(f);
+    wait_for_place(f, loaded, id, true);
+    assert_int_equal(put_document(f, id, "late", "A late one about basalt.", &made), OK);
+    assert_int_equal(refresh_on(f, f->store, loaded, id), OK);
+    assert_true(loaded->refresh.in_store);
+    assert_int_equal(search(f, id, "basalt", NULL, &found), 1);
+    assert_int_equal(call(f, KIND_DOCUMENT_DELETE, &(struct select){.id = made.id}, NULL), OK);
+    assert_int_equal(refresh_on(f, f->store, loaded, id), OK);
+    assert_int_equal(search(f, id, "basalt", NULL, &found), 0);
+    free(loaded);
+}
+
+static void a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    struct documents list;
+    hold_few(f);
+    uint64_t id = make_large(f);
+    wait_for_place(f, loaded, id, true);
+    struct select all = {.portfolio_id = id, .limit = LARGE};
+    assert_int_equal(call(f, KIND_DOCUMENT_LIST, &all, &list), OK);
+    const struct document *documents = list.data.items;
+    for (size_t i = 0; i < LARGE - 5; i++)
+        assert_int_equal(
+            call(f, KIND_DOCUMENT_DELETE, &(struct select){.id = documents[i].id}, NULL), OK);
+    wait_for_place(f, loaded, id, false);
+    assert_int_equal(loaded->count, 5);
+    uint64_t until = clock_ms() + WAIT_MS;
+    while (sql(f, "SELECT count(*) FROM pg_class WHERE relname LIKE 'rag\\_embedding\\_%'") &&
+           clock_ms() < until)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(
+        sql(f, "SELECT count(*) FROM pg_class WHERE relname ~ '^rag_(embedding|posting)_[0-9]+$'"),
+        0);
+    free(loaded);
+}
+
 #define POSTGRES_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -198,6 +339,9 @@ int main(void)
         POSTGRES_TEST(a_listener_that_was_cut_off_hears_what_it_missed),
         POSTGRES_TEST(a_server_that_is_away_is_waited_for),
         POSTGRES_TEST(a_database_that_only_reads_refuses_writes_as_full),
+        POSTGRES_TEST(a_large_portfolio_is_searched_by_words_and_vectors),
+        POSTGRES_TEST(a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago),
+        POSTGRES_TEST(a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

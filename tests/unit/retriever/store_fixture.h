@@ -41,6 +41,7 @@ struct fixture {
     struct store *store;
     struct arena arena;
     struct heard heard;
+    struct index_options index; /* of stores opened from now on */
     char folder[64];
     char database[64]; /* empty: a file */
     char url[256];
@@ -102,7 +103,8 @@ static inline err_t fixture_open(struct fixture *f, struct store **store)
         .history_messages_max = 4,
         .document_bytes_max = 100000,
         .answer_ttl_ms = 3600000,
-        .connections_max = 4,
+        .connections_max = 5,
+        .index = f->index,
         .listener = &listener,
         .listener_context = &f->heard,
     };

@@ -1,0 +1,463 @@
+#include "workers/retriever/postgres_index.h"
+
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "workers/embedder/embedder.h"
+#include "workers/retriever/terms.h"
+
+#define INDEX_LOCK     "7014723" /* with a portfolio's id: who makes or follows its partitions */
+#define DIMENSIONS_MAX 2000      /* that hnsw can index as vector; above, as halfvec */
+#define FETCH          "FETCH 1000 FROM walk"
+#define SQL_MAX        1024
+
+/* --- statements for one portfolio's tables --- */
+
+/* Every %1$ is the portfolio's id. */
+static err_t run_for(struct db *db, uint64_t id, const char *format)
+{
+    char sql[SQL_MAX];
+    snprintf(sql, sizeof(sql), format, id);
+    return db_script(db, sql);
+}
+
+/* --- rows on their way into the tables --- */
+
+struct load {
+    struct buffer embeddings, postings; /* COPY's binary form */
+    uint64_t portfolio_id, chunks, terms;
+    size_t dimensions;
+};
+
+static void put16(struct buffer *out, uint16_t value)
+{
+    value = htobe16(value);
+    buffer_append(out, &value, sizeof(value));
+}
+
+static void put32(struct buffer *out, uint32_t value)
+{
+    value = htobe32(value);
+    buffer_append(out, &value, sizeof(value));
+}
+
+static void put_number(struct buffer *out, uint64_t value)
+{
+    put32(out, sizeof(value));
+    value = htobe64(value);
+    buffer_append(out, &value, sizeof(value));
+}
+
+static void put_head(struct buffer *out)
+{
+    if (out->len) return;
+    buffer_append(out, "PGCOPY\n\377\r\n\0", 11);
+    put32(out, 0);
+    put32(out, 0);
+}
+
+/* The stored vector, a float32 scale and a byte a dimension, as pgvector takes it. */
+static void put_vector(struct buffer *out, struct slice packed, size_t dimensions)
+{
+    float scale;
+    if (!packed.len || packed.len != sizeof(scale) + dimensions) {
+        put32(out, UINT32_MAX); /* NULL */
+        return;
+    }
+    memcpy(&scale, packed.ptr, sizeof(scale));
+    put32(out, (uint32_t)(4 + 4 * dimensions));
+    put16(out, (uint16_t)dimensions);
+    put16(out, 0);
+    for (size_t i = 0; i < dimensions; i++) {
+        float value = scale * (float)(int8_t)packed.ptr[sizeof(scale) + i];
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof(bits));
+        put32(out, bits);
+    }
+}
+
+static uint64_t length_of(struct slice terms)
+{
+    struct slice term;
+    unsigned count;
+    uint64_t length = 0;
+    while (terms_next(&terms, &term, &count)) length += count;
+    return length;
+}
+
+static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length, struct slice terms)
+{
+    struct buffer *out = &load->postings;
+    struct slice term;
+    unsigned count;
+    put_head(out);
+    while (terms_next(&terms, &term, &count)) {
+        put16(out, 5);
+        put_number(out, load->portfolio_id);
+        put_number(out, chunk_id);
+        put32(out, (uint32_t)term.len);
+        buffer_append_slice(out, term);
+        put_number(out, count);
+        put_number(out, length);
+    }
+}
+
+/* A row as refresh_select gives it. */
+static void put_row(struct load *load, const struct rows *rows)
+{
+    uint64_t chunk_id = rows_u64(rows, 0), length = length_of(rows_blob(rows, 6));
+    put_head(&load->embeddings);
+    put16(&load->embeddings, 4);
+    put_number(&load->embeddings, load->portfolio_id);
+    put_number(&load->embeddings, chunk_id);
+    put_number(&load->embeddings, length);
+    put_vector(&load->embeddings, rows_blob(rows, 7), load->dimensions);
+    put_postings(load, chunk_id, length, rows_blob(rows, 6));
+    load->chunks++;
+    load->terms += length;
+}
+
+static err_t flush_to(struct db *db, uint64_t id, const char *table, struct buffer *rows)
+{
+    char sql[SQL_MAX];
+    if (!rows->len) return OK;
+    put16(rows, UINT16_MAX);
+    snprintf(sql, sizeof(sql), "COPY %s_%" PRIu64 " FROM STDIN BINARY", table, id);
+    err_t error = postgres_db_copy((struct postgres_db *)db, sql, buffer_slice(rows));
+    rows->len = 0;
+    return error;
+}
+
+static err_t flush(struct db *db, struct load *load)
+{
+    err_t error = flush_to(db, load->portfolio_id, "rag_embedding", &load->embeddings);
+    return error ? error : flush_to(db, load->portfolio_id, "rag_posting", &load->postings);
+}
+
+static void load_free(struct load *load)
+{
+    buffer_free(&load->embeddings);
+    buffer_free(&load->postings);
+}
+
+/* --- making --- */
+
+static err_t fill(struct db *db, const struct refresh_plan *plan, struct load *load)
+{
+    char sql[SQL_MAX];
+    size_t before;
+    err_t error = OK;
+    snprintf(sql, sizeof(sql),
+             "DECLARE walk NO SCROLL CURSOR FOR SELECT c.id, 0, 0, 0, 0, '', c.terms, v.vector"
+             " FROM documents d JOIN chunks c ON c.id BETWEEN d.first_chunk AND d.first_chunk +"
+             " d.chunks - 1 LEFT JOIN vectors v ON v.slot = 2 * c.id + %" PRIu64
+             " WHERE d.portfolio_id = %" PRIu64,
+             plan->side, load->portfolio_id);
+    error = db_script(db, sql);
+    do {
+        before = load->chunks;
+        struct rows rows = {.db = db, .error = error};
+        if (!error) rows = db_select(db, FETCH, "");
+        while (rows_next(&rows)) put_row(load, &rows);
+        error = rows_end(&rows);
+        if (!error) error = flush(db, load);
+    } while (!error && load->chunks > before);
+    return error ? error : db_script(db, "CLOSE walk");
+}
+
+static err_t create_tables(struct db *db, uint64_t id)
+{
+    static const char *const statements[] = {
+        "CREATE TABLE rag_embedding_%1$" PRIu64 " (LIKE rag_embedding INCLUDING DEFAULTS,"
+        " CHECK (portfolio_id = %1$" PRIu64 "))",
+        "CREATE TABLE rag_posting_%1$" PRIu64 " (LIKE rag_posting INCLUDING DEFAULTS,"
+        " CHECK (portfolio_id = %1$" PRIu64 "))",
+    };
+    err_t error = OK;
+    for (size_t i = 0; !error && i < ARRAY_LEN(statements); i++)
+        error = run_for(db, id, statements[i]);
+    return error;
+}
+
+static err_t create_vector_index(struct db *db, const struct index_options *options, uint64_t id,
+                                 size_t dimensions)
+{
+    const char *type = dimensions > DIMENSIONS_MAX ? "halfvec" : "vector";
+    char sql[SQL_MAX];
+    snprintf(sql, sizeof(sql),
+             "CREATE INDEX ON rag_embedding_%" PRIu64
+             " USING hnsw ((embedding::%s(%zu)) %s_cosine_ops)"
+             " WITH (m = %" PRIu64 ", ef_construction = %" PRIu64 ")",
+             id, type, dimensions, type, options->m, options->ef_construction);
+    return db_script(db, sql);
+}
+
+static err_t create_indexes(struct db *db, uint64_t id)
+{
+    static const char *const statements[] = {
+        "CREATE INDEX ON rag_embedding_%" PRIu64 " (chunk_id)",
+        "CREATE INDEX ON rag_posting_%" PRIu64 " (term) INCLUDE (chunk_id, count, length)",
+        "CREATE INDEX ON rag_posting_%" PRIu64 " (chunk_id)",
+        "ANALYZE rag_embedding_%" PRIu64,
+        "ANALYZE rag_posting_%" PRIu64,
+        "ALTER TABLE rag_embedding ATTACH PARTITION rag_embedding_%1$" PRIu64
+        " FOR VALUES IN (%1$" PRIu64 ")",
+        "ALTER TABLE rag_posting ATTACH PARTITION rag_posting_%1$" PRIu64
+        " FOR VALUES IN (%1$" PRIu64 ")",
+    };
+    err_t error = OK;
+    for (size_t i = 0; !error && i < ARRAY_LEN(statements); i++)
+        error = run_for(db, id, statements[i]);
+    return error;
+}
+
+static err_t note_searched(struct db *db, uint64_t id, const struct refresh_plan *plan,
+                           const struct load *load)
+{
+    return db_run(db,
+                  "INSERT INTO rag_searched (portfolio_id, version, embedder, chunks, terms)"
+                  " VALUES (?, ?, ?, ?, ?)",
+                  "iisii", id, plan->version, plan->embedder->name, load->chunks, load->terms);
+}
+
+static err_t make(struct db *db, const struct index_options *options,
+                  const struct refresh_plan *plan, uint64_t id)
+{
+    struct load load = {.portfolio_id = id, .dimensions = plan->embedder->dimensions};
+    err_t error = create_tables(db, id);
+    if (!error) error = fill(db, plan, &load);
+    if (!error) error = create_vector_index(db, options, id, load.dimensions);
+    if (!error) error = create_indexes(db, id);
+    if (!error) error = note_searched(db, id, plan, &load);
+    if (!error)
+        log_info("portfolio=%" PRIu64 " chunks=%" PRIu64 " is searched in the database", id,
+                 load.chunks);
+    load_free(&load);
+    return error;
+}
+
+static err_t drop(struct db *db, uint64_t id)
+{
+    err_t error = run_for(db, id, "DROP TABLE IF EXISTS rag_embedding_%" PRIu64);
+    if (!error) error = run_for(db, id, "DROP TABLE IF EXISTS rag_posting_%" PRIu64);
+    if (error) return error;
+    return db_run(db, "DELETE FROM rag_searched WHERE portfolio_id = ?", "i", id);
+}
+
+/* --- what is searched --- */
+
+struct searched {
+    uint64_t version; /* 0: nothing is */
+    bool same_embedder;
+};
+
+static err_t read_searched(struct db *db, uint64_t id, const struct refresh_plan *plan,
+                           struct searched *searched)
+{
+    struct rows rows =
+        db_select(db, "SELECT version, embedder FROM rag_searched WHERE portfolio_id = ?", "i", id);
+    *searched = (struct searched){0};
+    if (rows_next(&rows)) {
+        searched->version = rows_u64(&rows, 0);
+        searched->same_embedder =
+            plan->embedder && slice_equal(rows_text(&rows, 1), slice_of(plan->embedder->name));
+    }
+    return rows_end(&rows);
+}
+
+static bool is_large(const struct index_options *options, const struct refresh_plan *plan,
+                     const struct searched *searched)
+{
+    uint64_t least = options->chunks_max;
+    if (searched->version) least -= least / 4;
+    return plan->embedder && plan->chunks > least;
+}
+
+/* --- settling --- */
+
+static err_t settle(struct db *db, const struct index_options *options,
+                    const struct store_refresh *refresh, struct refresh_plan *plan)
+{
+    uint64_t id = refresh->portfolio_id;
+    struct searched searched;
+    err_t error = refresh_plan_read(db, refresh, plan);
+    if (error == ERR_PORTFOLIO_NOT_FOUND) return drop(db, id);
+    if (!error) error = read_searched(db, id, plan, &searched);
+    if (error) return error;
+    bool large = is_large(options, plan, &searched);
+    if (large && searched.version && searched.same_embedder) return OK;
+    if (searched.version) error = drop(db, id);
+    return error || !large ? error : make(db, options, plan, id);
+}
+
+/* Portfolios that were deleted while they were searched here. */
+static err_t drop_orphans(struct db *db)
+{
+    struct rows rows = db_select(db,
+                                 "SELECT portfolio_id FROM rag_searched s WHERE NOT EXISTS"
+                                 " (SELECT 1 FROM portfolios p WHERE p.id = s.portfolio_id)",
+                                 "");
+    err_t error = OK;
+    while (!error && rows_next(&rows)) error = drop(db, rows_u64(&rows, 0));
+    err_t end = rows_end(&rows);
+    return error ? error : end;
+}
+
+err_t postgres_index_settle(struct postgres_db *db, const struct index_options *options,
+                            struct slice tenant, uint64_t portfolio_id)
+{
+    struct store_refresh refresh = {.tenant = tenant, .portfolio_id = portfolio_id};
+    struct refresh_plan plan = {0};
+    uint64_t mine = 0;
+    err_t error = postgres_db_long(db);
+    if (error) return error;
+    error = db_value(&db->db, &mine, "SELECT pg_try_advisory_xact_lock(" INDEX_LOCK ", ?::integer)",
+                     "i", portfolio_id);
+    if (!error && mine) error = drop_orphans(&db->db);
+    if (!error && mine && portfolio_id) error = settle(&db->db, options, &refresh, &plan);
+    refresh_plan_free(&plan);
+    if (!error) return db_commit(&db->db);
+    return db_rollback(&db->db) ? ERR_STORE_UNAVAILABLE : error;
+}
+
+/* --- following --- */
+
+static err_t range_take_out(struct db *db, uint64_t id, const struct chunk_range *range,
+                            uint64_t *chunks, uint64_t *terms)
+{
+    struct rows rows =
+        db_select(db,
+                  "WITH gone AS (DELETE FROM rag_embedding WHERE portfolio_id = ? AND chunk_id "
+                  "BETWEEN ? AND ?"
+                  " RETURNING length) SELECT count(*), coalesce(sum(length), 0)::bigint FROM gone",
+                  "iii", id, range->first, range->last);
+    if (rows_next(&rows)) {
+        *chunks += rows_u64(&rows, 0);
+        *terms += rows_u64(&rows, 1);
+    }
+    err_t error = rows_end(&rows);
+    if (error) return error;
+    return db_run(db, "DELETE FROM rag_posting WHERE portfolio_id = ? AND chunk_id BETWEEN ? AND ?",
+                  "iii", id, range->first, range->last);
+}
+
+static err_t follow_changes(struct db *db, const struct store_refresh *refresh,
+                            const struct refresh_plan *plan)
+{
+    uint64_t id = refresh->portfolio_id, chunks = 0, terms = 0;
+    struct load load = {.portfolio_id = id, .dimensions = plan->embedder->dimensions};
+    err_t error = OK;
+    for (size_t i = 0; !error && i < refresh_parts(plan); i++) {
+        error = range_take_out(db, id, &plan->ranges[i], &chunks, &terms);
+        if (error) break;
+        struct rows rows = refresh_select(db, refresh, plan, i);
+        while (rows_next(&rows)) put_row(&load, &rows);
+        error = rows_end(&rows);
+        if (!error) error = flush(db, &load);
+    }
+    if (!error)
+        error = db_run(db,
+                       "UPDATE rag_searched SET version = ?, chunks = chunks + ?, terms = terms + ?"
+                       " WHERE portfolio_id = ?",
+                       "iiii", plan->version, load.chunks - chunks, load.terms - terms, id);
+    load_free(&load);
+    return error;
+}
+
+/* In a transaction, under the portfolio's lock: somebody else may have followed meanwhile. */
+static err_t follow_locked(struct db *db, const struct store_refresh *asked, bool *current)
+{
+    struct store_refresh refresh = *asked;
+    struct refresh_plan plan = {0};
+    struct searched searched = {0};
+    err_t error = db_run(db, "SELECT pg_advisory_xact_lock(" INDEX_LOCK ", ?::integer)", "i",
+                         refresh.portfolio_id);
+    if (!error) error = refresh_plan_read(db, &refresh, &plan);
+    if (!error) error = read_searched(db, refresh.portfolio_id, &plan, &searched);
+    *current = !error && searched.version && searched.same_embedder;
+    if (*current && searched.version < plan.version) {
+        refresh.since = searched.version;
+        refresh.embedder = slice_of(plan.embedder->name);
+        error = refresh_plan_read(db, &refresh, &plan);
+        *current = !error && !plan.whole;
+        if (*current) error = follow_changes(db, &refresh, &plan);
+    }
+    refresh_plan_free(&plan);
+    return error;
+}
+
+static err_t follow(struct db *db, const struct store_refresh *refresh, bool *current)
+{
+    err_t error = db_begin(db);
+    if (error) return error;
+    error = follow_locked(db, refresh, current);
+    if (!error) return db_commit(db);
+    return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
+}
+
+err_t postgres_index_state(struct db *db, const struct index_options *options,
+                           const struct store_refresh *refresh, const struct refresh_plan *plan,
+                           enum index_state *state)
+{
+    struct searched searched;
+    bool current = true;
+    *state = INDEX_NONE;
+    if (plan->chunks <= options->chunks_max / 4 && refresh->since) return OK;
+    err_t error = read_searched(db, refresh->portfolio_id, plan, &searched);
+    if (error) return error;
+    bool large = is_large(options, plan, &searched);
+    if (!large && !searched.version) return OK;
+    *state = INDEX_WANTED;
+    if (!large || !searched.version || !searched.same_embedder) return OK;
+    if (searched.version < plan->version) error = follow(db, refresh, &current);
+    if (!error && current) *state = INDEX_CURRENT;
+    return error;
+}
+
+/* --- the builder --- */
+
+struct settling {
+    struct task task; /* first */
+    struct settling *next;
+    struct postgres_store *store;
+    char *tenant;
+    uint64_t portfolio_id;
+};
+
+static void settling_run(struct task *task, struct db *db)
+{
+    struct settling *settling = (struct settling *)task;
+    err_t error =
+        postgres_index_settle((struct postgres_db *)db, &settling->store->sql.options.index,
+                              slice_of(settling->tenant), settling->portfolio_id);
+    if (error && error != ERR_STORE_UNAVAILABLE)
+        log_warn("portfolio=%" PRIu64 " could not be prepared to be searched in the database: %s",
+                 settling->portfolio_id, error_code(error));
+}
+
+static void settling_done(struct task *task)
+{
+    struct settling *settling = (struct settling *)task;
+    struct settling **at = &settling->store->settlings;
+    while (*at != settling) at = &(*at)->next;
+    *at = settling->next;
+    free(settling->tenant);
+    free(settling);
+}
+
+void postgres_settle(struct postgres_store *store, struct slice tenant, uint64_t portfolio_id)
+{
+    for (const struct settling *other = store->settlings; other; other = other->next)
+        if (other->portfolio_id == portfolio_id) return;
+    struct settling *settling = xcalloc(1, sizeof(*settling));
+    settling->task = (struct task){.run = settling_run, .done = settling_done};
+    settling->store = store;
+    settling->tenant = xstrndup(tenant.ptr ? tenant.ptr : "", tenant.len);
+    settling->portfolio_id = portfolio_id;
+    settling->next = store->settlings;
+    store->settlings = settling;
+    crew_push(store->builders, &settling->task);
+}
