@@ -87,6 +87,7 @@ struct digest answer_base(const struct answer_question *question)
     add_number(&sha, question->agent_id);
     add_number(&sha, question->agent_version);
     sha256_add_field(&sha, question->served);
+    sha256_add_field(&sha, question->answer_in);
     return digest_end(&sha);
 }
 

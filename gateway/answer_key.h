@@ -18,7 +18,8 @@ struct answer_question {
     struct slice
         served; /* what the generators answer with by default; "" where the agent names it */
     struct slice message;
-    struct slice language;
+    struct slice language;  /* the question's */
+    struct slice answer_in; /* the answer's, where somebody has chosen it */
     uint64_t portfolio_id; /* 0: nothing is retrieved */
     struct slice embedder;
     uint64_t top_k, max_tokens;

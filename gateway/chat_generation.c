@@ -24,6 +24,14 @@ static struct slice served(struct gateway *gateway, const struct agent *agent)
     return slice_of(generations_default(gateway->generations));
 }
 
+/* The language that the answer is to be in: the request's, or the agent's; "" for the question's.
+ */
+static struct slice answer_in(const struct chat *chat)
+{
+    if (chat->call.language) return slice_of(language_code(chat->call.language));
+    return config_agent(chat->agent)->language;
+}
+
 static struct answer_question question_of(const struct chat *chat)
 {
     const struct agent *agent = config_agent(chat->agent);
@@ -34,6 +42,7 @@ static struct answer_question question_of(const struct chat *chat)
         .served = served(chat->gateway, agent),
         .message = chat->call.message,
         .language = slice_of(language_code(chat->language)),
+        .answer_in = answer_in(chat),
         .portfolio_id = retrieves(chat) ? chat->portfolio_id : 0,
         .embedder = embedder_of(chat),
         .top_k = chat->top_k,
@@ -57,7 +66,7 @@ static bool takes_semantic(const struct chat *chat)
     const struct flags *flags = flags_now(chat->gateway->flags);
     bool follows_up = chat->call.conversation_id || *chat->history_digest;
     return config_agent(chat->agent)->semantic_cache && flags->cache && flags->semantic_cache &&
-           retrieves(chat) && !follows_up;
+           retrieves(chat) && !follows_up && !chat->call.language;
 }
 
 static void encode_question(struct chat *chat)
@@ -74,6 +83,7 @@ static void encode_question(struct chat *chat)
         .semantic = chat->semantic,
         .agent = *config_agent(chat->agent),
     };
+    request.agent.language = answer_in(chat);
     if (chat->portfolio) request.embedder = config_portfolio(chat->portfolio)->embedder;
     body_encode(chat->body, FRAME_REQUEST, chat_request_type(), &request);
 }

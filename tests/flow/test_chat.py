@@ -46,6 +46,14 @@ class Chat(unittest.TestCase):
                          ("en", "medium", 8))
         self.assertIs(answer["cached"], False)
 
+    def test_the_request_says_the_answers_language_then_the_agent_then_the_question(self):
+        agent = self.system.good("POST", "/api/agents", {"name": "es", "language": "es"})["id"]
+        english, spanish, insisting = (
+            self.system.good("POST", f"/api/agents/{number}/chat", {"message": "Hello", **fields})["answer"]
+            for number, fields in ((1, {}), (agent, {}), (agent, {"language": "en"})))
+        self.assertNotEqual(english, spanish)
+        self.assertEqual(english, insisting)
+
     def test_the_former_stream_command_gives_tokens_then_one_done(self):
         out = self.as_typed(
             "-N -X POST http://localhost:8000/api/agents/1/chat/stream "

@@ -90,6 +90,7 @@ static void everything_that_an_answer_depends_on_changes_its_key(void **state)
     CHANGED(history, SLICE(""));
     CHANGED_FOR_ANSWERS(agent_id, 9);
     CHANGED_FOR_ANSWERS(agent_version, 9);
+    CHANGED_FOR_ANSWERS(answer_in, SLICE("es"));
     CHANGED_FOR_ANSWERS(served, SLICE("openai/gpt-4o-mini"));
     struct digest answer = answer_base(&first), chunks = chunks_base(&first);
     assert_false(same(&answer, &chunks));
