@@ -63,7 +63,7 @@ enum settings_of {
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
     U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_GATEWAY | OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question, the newest") \
     U(hnsw_ef_construction,  HNSW_EF_CONSTRUCTION,  OF_RETRIEVER, 64, 4, 1000, "candidates while an index of vectors is made in PostgreSQL") \
-    U(hnsw_ef_search,        HNSW_EF_SEARCH,        OF_RETRIEVER, 200, 100, 1000, "candidates while it is searched: more find better and take longer") \
+    U(hnsw_ef_search,        HNSW_EF_SEARCH,        OF_RETRIEVER, 100, 100, 1000, "candidates while it is searched: more find better and take longer") \
     U(hnsw_m,                HNSW_M,                OF_RETRIEVER, 16, 2, 100, "neighbours of each vector in it") \
     T(http_address,          HTTP_ADDRESS,          OF_GATEWAY,   "127.0.0.1", NULL, "address that clients connect to") \
     U(http_port,             HTTP_PORT,             OF_GATEWAY,   8000, 1, 65535, "port that clients connect to") \

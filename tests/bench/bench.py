@@ -2,7 +2,7 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only core,door,path,throughput,search,ingestion,memory,providers,model,caches] [--runs N]
+    bench.py --build DIR [--only core,door,path,throughput,search,ingestion,memory,providers,model,caches,postgres] [--runs N]
              [--json FILE]
 """
 import argparse
@@ -14,12 +14,13 @@ import sys
 import caches
 import figures
 import model
+import postgresql
 import providers
 from figures import Bench
 from table import text_table
 
 FIGURES = {**figures.FIGURES, "providers": providers.providers, "model": model.model,
-           "caches": caches.caches}
+           "caches": caches.caches, "postgres": postgresql.postgresql}
 
 
 def arguments():
