@@ -72,12 +72,19 @@ static err_t error_of(const PGresult *result)
     return error;
 }
 
+static void forget_connection(struct postgres_db *db)
+{
+    PGcancel *cancel = __atomic_exchange_n(&db->cancel, NULL, __ATOMIC_ACQ_REL);
+    PQfreeCancel(cancel);
+    PQfinish(db->connection);
+    db->connection = NULL;
+}
+
 /* Forgets the connection and everything that it held. */
 static err_t lose(struct postgres_db *db, const char *why)
 {
     if (db->connection && !db->quiet) log_warn("store: connection lost: %s", why);
-    PQfinish(db->connection);
-    db->connection = NULL;
+    forget_connection(db);
     for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
     db->sent_count = 0;
     db->in_transaction = false;
@@ -198,8 +205,7 @@ static err_t connect_failed(struct postgres_db *db, err_t error, const char *why
     uint64_t pause = RETRY_MS_FIRST << MIN(db->failures, 8u);
     db->failures++;
     db->retry_at_ms = clock_ms() + MIN(pause, (uint64_t)RETRY_MS_MAX);
-    if (db->connection) PQfinish(db->connection);
-    db->connection = NULL;
+    forget_connection(db);
     return error;
 }
 
@@ -242,13 +248,28 @@ err_t postgres_db_connect(struct postgres_db *db)
     if (db->failures && !db->quiet) log_info("store: connected again");
     db->failures = 0;
     db->connections++;
+    __atomic_store_n(&db->cancel, PQgetCancel(db->connection), __ATOMIC_RELEASE);
     return OK;
 }
 
 void postgres_db_close(struct postgres_db *db)
 {
-    PQfinish(db->connection);
-    db->connection = NULL;
+    forget_connection(db);
+}
+
+static bool is_stopped(const struct postgres_db *db)
+{
+    return __atomic_load_n(&db->stopped, __ATOMIC_ACQUIRE);
+}
+
+/* Whoever takes the means to cancel frees it: it may be this thread or the connection's. */
+void postgres_db_stop(struct postgres_db *db)
+{
+    char why[256];
+    __atomic_store_n(&db->stopped, true, __ATOMIC_RELEASE);
+    PGcancel *cancel = __atomic_exchange_n(&db->cancel, NULL, __ATOMIC_ACQ_REL);
+    if (cancel && !PQcancel(cancel, why, sizeof(why))) log_warn("store: not cancelled: %s", why);
+    PQfreeCancel(cancel);
 }
 
 /* --- sending --- */
@@ -371,6 +392,7 @@ static err_t perform_once(struct postgres_db *db, const char *sql, const struct 
                           enum manner manner, PGresult **result)
 {
     err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
+    if (!error && is_stopped(db)) error = ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count + 2 > POSTGRES_SENT_MAX) error = collect(db, NULL);
     if (error) return error;
     bool sent = manner == ONCE ? send_once(db, sql, values) : send_statement(db, sql, values);
@@ -488,7 +510,9 @@ err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice row
 static err_t postgres_script(struct db *base, const char *sql)
 {
     struct postgres_db *db = (struct postgres_db *)base;
+    bool ends = !strcmp(sql, "ROLLBACK");
     err_t error = db->in_transaction ? OK : postgres_db_connect(db);
+    if (!error && !ends && is_stopped(db)) return ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count) error = collect(db, NULL);
     if (!db->connection) return error ? error : ERR_STORE_UNAVAILABLE;
     PGresult *result = NULL;

@@ -22,6 +22,8 @@ struct postgres_db {
     struct db db; /* first */
     const char *url;
     uint64_t ef_search; /* of searches by postgres_db_ask; 0: the server's own */
+    PGcancel *cancel;   /* of the connection */
+    bool stopped;       /* by another thread: nothing more is sent */
     bool patient;       /* the statement under way may take long */
     uint32_t vector_oid;
     bool quiet;         /* another connection of this process says what there is to say */
@@ -47,6 +49,8 @@ struct postgres_db {
 /* `url` must live on. Connects later; is not quiet. */
 void postgres_db_init(struct postgres_db *db, const char *url);
 void postgres_db_close(struct postgres_db *db);
+/* From another thread: ends the statement under way, and lets no other one begin. */
+void postgres_db_stop(struct postgres_db *db);
 /* Connects now unless it is connected. ERR_STORE_UNAVAILABLE; ERR_STORE_SCHEMA: the store's schema
  * is newer; ERR_STORE_FAILED: it can't be made, and the log says what to do. */
 err_t postgres_db_connect(struct postgres_db *db) MUST_USE;

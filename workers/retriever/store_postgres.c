@@ -147,6 +147,7 @@ static void postgres_close(struct store *base)
     writer_destroy(&store->sql.writer);
     postgres_watch_close(store);
     crew_destroy(&store->crew);
+    postgres_db_stop(&store->building); /* what it makes can be made again */
     crew_destroy(&store->builders);
     postgres_refresh_close(store);
     passage_cache_destroy(&store->sql.passages);

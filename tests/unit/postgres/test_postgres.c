@@ -324,6 +324,29 @@ static void a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table(vo
     free(loaded);
 }
 
+/* The builder waits for a table that somebody else holds; closing waits for neither. */
+static void closing_ends_what_is_being_made(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    hold_few(f);
+    uint64_t id = make_large(f);
+    PGconn *holder = PQconnectdb(f->url);
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE rag_embedding"));
+    assert_int_equal(refresh_on(f, f->store, loaded, id), OK);
+    assert_int_equal(loaded->count, LARGE);
+    uint64_t until = clock_ms() + WAIT_MS;
+    while (!sql(f, "SELECT count(*) FROM pg_locks WHERE NOT granted") && clock_ms() < until)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    uint64_t began = clock_ms();
+    log_open("test", "none");
+    store_close(&f->store);
+    assert_true(clock_ms() - began < 4000); /* the lock is waited for twice as long */
+    PQfinish(holder);
+    free(loaded);
+    assert_int_equal(fixture_open(f, &f->store), OK);
+}
+
 #define POSTGRES_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -342,6 +365,7 @@ int main(void)
         POSTGRES_TEST(a_large_portfolio_is_searched_by_words_and_vectors),
         POSTGRES_TEST(a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago),
         POSTGRES_TEST(a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table),
+        POSTGRES_TEST(closing_ends_what_is_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
