@@ -9,6 +9,7 @@
 #define EXIT_USAGE 2
 
 int ask_main(int argc, char **argv);
+int health_main(int argc, char **argv);
 int ingest_main(int argc, char **argv);
 int migrate_main(int argc, char **argv);
 int prepare_main(int argc, char **argv);

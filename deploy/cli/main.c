@@ -36,6 +36,7 @@ static const struct command {
     {"token", token_main, "write an access token, which AUTH_MODE=jwt asks for"},
     {"rekey", rekey_main, "seal the stored keys of providers under a new AGENT_KMS_KEY"},
     {"supervise", supervise_main, "run a whole system on this machine (what deploy/up calls)"},
+    {"health", health_main, "is the server alive? the exit status says it"},
     {"prepare", prepare_main, "wait until a server is ready and load the demo into an empty one"},
 };
 

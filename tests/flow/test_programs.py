@@ -2,14 +2,14 @@
 import subprocess
 import unittest
 
-from system import BIN
+from system import BIN, System
 
 PROGRAMS = ("millrace-gateway", "millrace-embedder", "millrace-retriever", "millrace-generator")
 OWN = {"millrace-gateway": "HTTP_PORT", "millrace-embedder": "EMBEDDER",
        "millrace-retriever": "DATABASE_URL", "millrace-generator": "ANSWER_BYTES_MAX"}
 NOT_OWN = {"millrace-gateway": "DATABASE_URL", "millrace-embedder": "DATABASE_URL",
            "millrace-retriever": "HTTP_PORT", "millrace-generator": "DATABASE_URL"}
-SUBCOMMANDS = ("ask", "ingest", "migrate", "prepare", "supervise", "classify", "token")
+SUBCOMMANDS = ("ask", "health", "ingest", "migrate", "prepare", "supervise", "classify", "token")
 
 
 def run(*command, environment=None):
@@ -63,6 +63,13 @@ class Programs(unittest.TestCase):
                 self.assertIn(f"millrace {name}", result.stdout)
         self.assertEqual(run("millrace", "fly").returncode, 2)
         self.assertEqual(run("millrace").returncode, 2)
+
+    def test_health_says_with_its_status_whether_a_server_is_alive(self):
+        with System(counts=(0, 0, 0)) as system:
+            self.assertEqual(run("millrace", "health", "--url", system.url).returncode, 0)
+        gone = run("millrace", "health", "--url", system.url)
+        self.assertEqual(gone.returncode, 1)
+        self.assertTrue(gone.stderr.startswith("millrace:"), gone.stderr)
 
     def test_the_reference_names_every_setting_with_its_processes(self):
         table = run("millrace", "settings").stdout.splitlines()
