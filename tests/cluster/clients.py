@@ -1,0 +1,110 @@
+"""Clients of the cluster: questions at random moments, whether or not those before are answered. Each
+carries a key, and is asked again with it when no whole answer came: as the README tells clients to."""
+import asyncio
+import collections
+import json
+import random
+import time
+import uuid
+
+from scripted import script, text_of
+
+GIVE_UP_S = 90
+PAUSE_S = 0.2
+PATH = "/api/agents/1/chat/stream"
+
+# One try: what came of it, and what was done to the cluster at that moment. `began`: text had come.
+Try = collections.namedtuple("Try", "outcome began phase began_phase at")
+
+
+class Question:
+    def __init__(self, number, rng):
+        self.seed, self.length = rng.getrandbits(63), rng.randrange(100, 600)
+        words = script(seed=self.seed, length=self.length, piece=12, gap_ms=rng.randrange(5, 60))
+        retrieves = rng.random() < 0.5
+        self.text = f"{words} {'What React projects are there?' if retrieves else 'Hello'} {number}"
+        self.key = str(uuid.uuid4())
+        self.expected = text_of(self.seed, self.length)
+        self.portfolio = 1 if retrieves else None
+        self.tries = []
+        self.done = None
+        self.wrong = []  # texts that are no beginning of the expected one
+
+    def body(self):
+        body = {"message": self.text}
+        if self.portfolio:
+            body["portfolio_id"] = self.portfolio
+        return json.dumps(body).encode()
+
+
+class Load:
+    def __init__(self, port, token, rate, seed):
+        self.port, self.token, self.rate = port, token, rate
+        self.rng = random.Random(seed)
+        self.questions = []
+        self.phase = "start"
+        self.over = False
+
+    async def run(self):
+        running = set()
+        while not self.over:
+            await asyncio.sleep(self.rng.expovariate(self.rate))
+            question = Question(len(self.questions), self.rng)
+            self.questions.append(question)
+            task = asyncio.ensure_future(self.ask_until_answered(question))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        if running:
+            await asyncio.wait(running)
+
+    async def ask_until_answered(self, question):
+        until = time.monotonic() + GIVE_UP_S
+        while not question.done and time.monotonic() < until:
+            began_phase, parts = self.phase, []
+            try:
+                outcome = await asyncio.wait_for(self.ask(question, parts), GIVE_UP_S)
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.TimeoutError) as trouble:
+                outcome = f"broken: {type(trouble).__name__}"
+            question.tries.append(Try(outcome, bool(parts), self.phase, began_phase, time.time()))
+            text = "".join(parts)
+            if not question.expected.startswith(text) or (question.done and text != question.expected):
+                question.wrong.append(text)
+            if not question.done:
+                await asyncio.sleep(PAUSE_S)
+
+    async def ask(self, question, parts):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            body = question.body()
+            writer.write(f"POST {PATH} HTTP/1.1\r\nHost: cluster\r\nConnection: close\r\n"
+                         f"Authorization: Bearer {self.token}\r\nIdempotency-Key: {question.key}\r\n"
+                         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                         .encode() + body)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if "text/event-stream" in head:
+                return await self.read_events(question, reader, parts)
+            reply = await reader.read()
+            return f"{head.split(' ', 2)[1]} {json.loads(reply[reply.find(b'{'):reply.rfind(b'}') + 1])['error']['code']}"
+        finally:
+            writer.close()
+
+    @staticmethod
+    def cut():
+        raise ConnectionResetError("the stream ends in its middle")
+
+    async def read_events(self, question, reader, parts):
+        pending = b""
+        while size := int(await reader.readline() or self.cut(), 16):
+            pending += (await reader.readexactly(size + 2))[:-2]
+            *blocks, pending = pending.split(b"\n\n")
+            for block in blocks:
+                data = next((line[6:] for line in block.split(b"\n") if line.startswith(b"data: ")), None)
+                event = json.loads(data) if data else {"type": "keepalive"}
+                if event["type"] == "token":
+                    parts.append(event["content"])
+                elif event["type"] == "done":
+                    question.done = event
+                    return "done"
+                elif event["type"] == "error":
+                    return f"error {event['code']}"
+        return "broken: no last event"
