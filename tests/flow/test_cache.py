@@ -121,7 +121,7 @@ class InRedis(unittest.TestCase):
 
     def system(self, **environment):
         return System(demo=True, data=self.data,
-                      environment={"REDIS_URL": self.redis.url, **environment})
+                      environment={**self.redis.patiently, **environment})
 
     @staticmethod
     def is_linked(system):

@@ -45,7 +45,7 @@ class Tenants(unittest.TestCase):
         redis = cls.enterClassContext(Redis())
         # Nothing is kept in memory: what one tenant is answered from, the other could find in Redis.
         cls.system = cls.enterClassContext(System(environment={
-            **DOOR, "REDIS_URL": redis.url, "CACHE_BYTES_MAX": "0"}))
+            **DOOR, **redis.patiently, "CACHE_BYTES_MAX": "0"}))
         cls.system.headers.update(bearer(tenant="somebody"))
         wait_for(lambda: cls.system.metric("millrace_redis_available") == 1, "Redis")
         cls.one = Tenant(cls.system, "acme", "periwinkle")

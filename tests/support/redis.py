@@ -37,6 +37,11 @@ class Redis:
     def url(self):
         return f"redis://{':' + self.password + '@' if self.password else ''}127.0.0.1:{self.port}/0"
 
+    @property
+    def patiently(self):
+        """For systems that are asked what Redis holds, on a machine that may be busy."""
+        return {"REDIS_URL": self.url, "REDIS_TIMEOUT_MS": "2000"}
+
     def __enter__(self):
         return self.start()
 

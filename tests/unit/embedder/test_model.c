@@ -180,8 +180,8 @@ static void a_text_too_long_counts_by_its_beginning(void **state)
 {
     enum { BYTES = 1 << 20 };
     int32_t tokens[MODEL_TOKENS_MAX];
-    char *text = xmalloc(BYTES);
     NEEDS_MODEL;
+    char *text = xmalloc(BYTES);
     for (size_t i = 0; i < BYTES; i += 4) memcpy(text + i, "mil ", 4);
     assert_int_equal(model_cut(model, (struct slice){text, BYTES}, tokens), MODEL_TOKENS_MAX);
     assert_int_equal(tokens[MODEL_TOKENS_MAX - 1], references[0].tokens[2]);
