@@ -83,10 +83,15 @@ class Load:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             if "text/event-stream" in head:
                 return await self.read_events(question, reader, parts)
-            reply = await reader.read()
-            return f"{head.split(' ', 2)[1]} {json.loads(reply[reply.find(b'{'):reply.rfind(b'}') + 1])['error']['code']}"
+            return self.refusal(head, await reader.read())
         finally:
             writer.close()
+
+    @staticmethod
+    def refusal(head, rest):
+        """Status and code; the body may be chunked, and is one object."""
+        error = json.loads(rest[rest.find(b"{"):rest.rfind(b"}") + 1])["error"]
+        return f"{head.split(' ', 2)[1]} {error['code']}"
 
     @staticmethod
     def cut():
@@ -98,8 +103,9 @@ class Load:
             pending += (await reader.readexactly(size + 2))[:-2]
             *blocks, pending = pending.split(b"\n\n")
             for block in blocks:
-                data = next((line[6:] for line in block.split(b"\n") if line.startswith(b"data: ")), None)
-                event = json.loads(data) if data else {"type": "keepalive"}
+                if not block.startswith(b"data: "):
+                    continue  # a keepalive
+                event = json.loads(block[6:])
                 if event["type"] == "token":
                     parts.append(event["content"])
                 elif event["type"] == "done":

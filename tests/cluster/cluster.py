@@ -29,8 +29,8 @@ from tokens import SECRET, token
 
 SKIPPED = 77
 SHOWN_MAX = 10
-ORDERLY = ("scale", "replace")  # phases in which nothing dies
-CALM_S = 2                      # between two steps
+ORDERLY = {"start", "calm", "scale", "replace"}  # phases in which nothing dies
+CALM_S = 2                                       # between two steps
 
 
 def options():
@@ -80,10 +80,10 @@ class Cluster:
         wait_for(self.has_demo, "the demo")
 
     def use_provider(self, port):
-        network = f"{self.project.name}_lanes"
-        gateway = json.loads(self.project.run("docker", "network", "inspect", network))[0]["IPAM"]["Config"][0]["Gateway"]
-        status, reply = self.call("PUT", "/api/agents/1", {"provider": "openai-compatible", "model": "scripted",
-                                                          "base_url": f"http://{gateway}:{port}/v1"})
+        """From now on agent 1 asks the provider on this machine, and no answer is kept."""
+        url = f"http://{self.project.host_address('lanes')}:{port}/v1"
+        agent = {"provider": "openai-compatible", "model": "scripted", "base_url": url}
+        status, reply = self.call("PUT", "/api/agents/1", agent)
         assert status == 200, reply
         status, reply = self.call("PUT", "/api/flags", {"cache": False})
         assert status == 200, reply
@@ -144,7 +144,7 @@ class Ledger:
     def judge(self, question, turns):
         for one in question.tries:
             self.outcomes[one.outcome] += 1
-            if one.began and one.outcome != "done" and {one.phase, one.began_phase} <= {*ORDERLY, "calm", "start"}:
+            if one.began and one.outcome != "done" and {one.phase, one.began_phase} <= ORDERLY:
                 self.cut.append((question.text, one))
         if not question.done or not turns:
             self.lost.append((question.text, question.tries[-3:], turns))

@@ -17,11 +17,15 @@ class NoEngine(Exception):
     """Nothing that containers could run on."""
 
 
+def works(*words):
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 def command():
     """`docker compose` of version 2, or docker-compose."""
-    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if not shutil.which("docker") or not works("docker", "info"):
         raise NoEngine("no docker engine answers (DOCKER_HOST names one)")
-    if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+    if works("docker", "compose", "version"):
         return ["docker", "compose"]
     if shutil.which("docker-compose"):
         return ["docker-compose"]
@@ -59,6 +63,11 @@ class Project:
     def is_running(self, container):
         return self.inspect(container)["State"]["Running"]
 
+    def host_address(self, network):
+        """This machine's, as containers on that network see it."""
+        found = json.loads(self.run("docker", "network", "inspect", f"{self.name}_{network}"))
+        return found[0]["IPAM"]["Config"][0]["Gateway"]
+
     def kill(self, container):
         """SIGKILL to its process, as if it had died: its restart policy brings it back."""
         os.kill(self.inspect(container)["State"]["Pid"], signal.SIGKILL)
@@ -70,7 +79,8 @@ class Project:
     def sql(self, text):
         """Rows of tab-separated text, from inside the server's container."""
         container, = self.containers("postgres")
-        out = self.run("docker", "exec", container, "psql", "-X", "-A", "-t", "-F", "\t", "-h", "/tmp", "-U", "millrace", "-c", text)
+        out = self.run("docker", "exec", container, "psql", "-X", "-A", "-t", "-F", "\t", "-h", "/tmp",
+                       "-U", "millrace", "-c", text)
         return [line.split("\t") for line in out.splitlines()]
 
 
