@@ -2,6 +2,7 @@
 carries a key, and is asked again with it when no whole answer came: as the README tells clients to."""
 import asyncio
 import collections
+import hashlib
 import json
 import random
 import time
@@ -25,6 +26,7 @@ class Question:
         self.text = f"{words} {'What React projects are there?' if retrieves else 'Hello'} {number}"
         self.key = str(uuid.uuid4())
         self.expected = text_of(self.seed, self.length)
+        self.digest = hashlib.md5(self.expected.encode()).hexdigest()  # as SQL's md5() has it
         self.portfolio = 1 if retrieves else None
         self.tries = []
         self.done = None

@@ -150,8 +150,8 @@ class Ledger:
             self.lost.append((question.text, question.tries[-3:], turns))
         if len(turns) > 1:
             self.duplicated.append((question.text, turns))
-        if question.wrong or any(turn != ("completed", str(len(question.expected))) for turn in turns):
-            self.mixed.append((question.text, len(question.expected), turns, question.wrong))
+        if question.wrong or any(turn != ("completed", question.digest) for turn in turns):
+            self.mixed.append((question.text, question.digest, turns, question.wrong))
 
     def report(self):
         for name in ("lost", "duplicated", "mixed", "cut"):
@@ -204,7 +204,7 @@ def main():
             asyncio.run(storm(cluster))
         finally:
             questions = cluster.load.questions
-            rows = cluster.project.sql("SELECT question, status, length(answer) FROM turns")
+            rows = cluster.project.sql("SELECT question, status, md5(answer) FROM turns")
             good = Ledger(questions, [tuple(row) for row in rows]).report()
             print(f"{'questions':<36}{len(questions):6}")
     except BaseException:
