@@ -101,6 +101,7 @@ enum settings_of {
     U(request_timeout_ms,    REQUEST_TIMEOUT_MS,    OF_GATEWAY,   120000, 100, 3600000, "deadline of a request") \
     U(resident_bytes_max,    RESIDENT_BYTES_MAX,    OF_RETRIEVER, 512 * MIB, MIB, 65536 * MIB, "memory for resident portfolios") \
     U(resident_chunks_max,   RESIDENT_CHUNKS_MAX,   OF_RETRIEVER, 20000, 1, 10000000, "largest portfolio held in memory") \
+    T(scheduling,            SCHEDULING,            OF_ALL,       "batch", "batch|other", "batch: when others run, this process waits for its turn and does more at once; other: the system's own way") \
     U(semantic_bytes_max,    SEMANTIC_BYTES_MAX,    OF_RETRIEVER, 64 * MIB, MIB, 65536 * MIB, "memory for answers that may serve questions that mean the same") \
     U(slots,                 SLOTS,                 OF_WORKERS,   0, 0, 10000, "jobs that a worker runs at once; 0: 64, generators 1024") \
     U(stream_window_bytes,   STREAM_WINDOW_BYTES,   OF_GATEWAY,   64 * KIB, KIB, 64 * MIB, "text that a stream may be ahead of its client") \

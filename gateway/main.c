@@ -6,6 +6,7 @@
 #include "common/language.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/scheduling.h"
 #include "gateway/claims.h"
 #include "gateway/classified.h"
 #include "gateway/directory.h"
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
     log_open(*settings.name ? settings.name : "gateway", settings.log_level);
     metric_set(METRIC_BUILD_INFO, 1, MILLRACE_VERSION, NULL);
     metric_set(METRIC_START_TIME, (double)clock_wall_ms() / 1e3, NULL, NULL);
+    scheduling_set(settings.scheduling);
     gateway.base = event_base_new();
     signals_setup();
     (void)language_at(0); /* the language files are read now, not with the first question */

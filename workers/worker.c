@@ -10,6 +10,7 @@
 #include "common/ids.h"
 #include "common/language.h"
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "workers/worker_state.h"
 
 #define WORKER_TICK_MS 20
@@ -260,6 +261,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     log_open(worker.settings.name, worker.settings.log_level);
     worker.pool = pool;
     if (!worker.settings.slots) worker.settings.slots = pool->slots ? pool->slots : SLOTS_DEFAULT;
+    scheduling_set(worker.settings.scheduling);
     worker.base = loop_new();
     worker.zmq = zmq_ctx_new();
     worker.serves = xstrdup("");
