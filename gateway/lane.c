@@ -546,6 +546,9 @@ static void on_tick(struct lanes *lanes, uint64_t now_us)
         next = job->all_next;
         job_tick(lanes, job, now_us);
     }
+    /* A suspect that has ended made room for another one, of which no CREDIT tells. */
+    for (enum pool pool = 0; pool < POOL_COUNT; pool++)
+        if (lanes->lane[pool].urgent.first) lane_dispatch(lanes, pool, now_us);
 }
 
 static void on_close(struct lanes *lanes, uint64_t now_us)
