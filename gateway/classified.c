@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "common/hash.h"
+
 enum { PLACES = 1024, MESSAGE_BYTES_MAX = 256 }; /* longer ones are rarely asked twice */
 
 struct place {
@@ -17,9 +19,7 @@ struct classified {
 
 static struct place *place_of(struct classified *classified, struct slice message)
 {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
-    for (size_t i = 0; i < message.len; i++)
-        hash = (hash ^ (uint8_t)message.ptr[i]) * UINT64_C(0x100000001B3);
+    uint64_t hash = hash_fnv64(message, 0);
     return &classified->places[(hash ^ hash >> 32) % PLACES];
 }
 
