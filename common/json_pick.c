@@ -71,14 +71,6 @@ static bool read_number(struct reader *reader)
     return read_digits(reader);
 }
 
-/* -1 for what is no hexadecimal digit. */
-static int hex_digit(char c)
-{
-    if (is_digit(c)) return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_escape(struct reader *reader)
 {
     char c = next_char(reader);
@@ -86,7 +78,7 @@ static bool read_escape(struct reader *reader)
     if (c != 'u') return c && strchr("\"\\/bfnrt", c);
     if (reader->end - reader->at < 4) return false;
     for (int i = 0; i < 4; i++)
-        if (hex_digit(*reader->at++) < 0) return false;
+        if (text_hex_digit(*reader->at++) < 0) return false;
     return true;
 }
 
@@ -265,7 +257,7 @@ uint64_t json_whole(struct slice value)
 static uint32_t code_unit(const char *digits)
 {
     uint32_t unit = 0;
-    for (int i = 0; i < 4; i++) unit = unit << 4 | (uint32_t)hex_digit(digits[i]);
+    for (int i = 0; i < 4; i++) unit = unit << 4 | (uint32_t)text_hex_digit(digits[i]);
     return unit;
 }
 

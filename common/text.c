@@ -136,6 +136,13 @@ static bool is_space(uint32_t c)
            c == 0x205F || c == 0x3000 || c == 0xFEFF;
 }
 
+int text_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 struct slice text_trim(struct slice text)
 {
     struct slice rest = text;

@@ -23,6 +23,8 @@ uint32_t text_take(struct slice *text);
 void text_append(uint32_t code_point, struct buffer *out);
 /* Appends `text`, each malformed sequence and NUL replaced by U+FFFD. Returns how many were. */
 size_t text_repair(struct slice text, struct buffer *out);
+/* The value of a hexadecimal digit of either case; -1 for anything else. */
+int text_hex_digit(char c);
 /* Without white space at both ends. */
 struct slice text_trim(struct slice text);
 

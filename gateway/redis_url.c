@@ -2,14 +2,9 @@
 
 #include <stdlib.h>
 
-enum { DATABASE_MAX = 65535, PORT_MAX = 65535 };
+#include "common/text.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+enum { DATABASE_MAX = 65535, PORT_MAX = 65535 };
 
 /* A part, percent-decoded; NULL where a % is followed by no two digits, or stands for NUL. */
 static char *decoded(struct slice part)
@@ -18,8 +13,8 @@ static char *decoded(struct slice part)
     for (size_t i = 0; i < part.len; i++) {
         *out = part.ptr[i];
         if (*out == '%') {
-            int high = i + 2 < part.len ? hex_digit(part.ptr[i + 1]) : -1;
-            int low = i + 2 < part.len ? hex_digit(part.ptr[i + 2]) : -1;
+            int high = i + 2 < part.len ? text_hex_digit(part.ptr[i + 1]) : -1;
+            int low = i + 2 < part.len ? text_hex_digit(part.ptr[i + 2]) : -1;
             *out = (char)(high * 16 + low);
             if (high < 0 || low < 0 || !*out) return free(text), NULL;
             i += 2;
