@@ -2,7 +2,7 @@
 """Runs the benchmarks on systems of their own and prints one table: figure, target, whether it is met,
 the floor measured in the same run, their ratio, and all runs.
 
-    bench.py --build DIR [--only core,door,path,throughput,search,ingestion,memory,providers,model,caches,postgres] [--runs N]
+    bench.py --build DIR [--only core,door,path,throughput,search,ingestion,memory,providers,model,caches,postgres,scaling] [--runs N]
              [--json FILE]
 """
 import argparse
@@ -16,11 +16,12 @@ import figures
 import model
 import postgresql
 import providers
+import scaling
 from figures import Bench
 from table import text_table
 
 FIGURES = {**figures.FIGURES, "providers": providers.providers, "model": model.model,
-           "caches": caches.caches, "postgres": postgresql.postgresql}
+           "caches": caches.caches, "postgres": postgresql.postgresql, "scaling": scaling.scaling}
 
 
 def arguments():
