@@ -164,10 +164,12 @@ def test_client_gone(provider):
 
 def test_times(provider):
     chat(provider.url, head_ms=20, first_ms=30, gap_ms=10, length=60)
+    provider.wait_event("done", head_ms=20)  # it is noted after the client has its last byte
     begin, first, done = provider.events(head_ms=20)
     assert [begin.event, first.event, done.event] == ["begin", "first", "done"]
     assert first.ns - begin.ns >= 49e6 and done.ns - begin.ns >= 89e6 and done.given == 60
     chat(provider.url, stream=False, first_ms=30, gap_ms=11, length=60)
+    provider.wait_event("done", gap_ms=11)
     begin, first, _ = provider.events(gap_ms=11)
     assert first.ns - begin.ns >= 85e6
 
