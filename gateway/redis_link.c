@@ -111,15 +111,15 @@ static void add_connection(struct redis_link *link)
     metric_set(METRIC_REDIS_CONNECTIONS, (double)link->count, NULL, NULL);
 }
 
-static void on_address(void *context, const char *address)
+static void on_addresses(void *context, const struct resolver_address *addresses, size_t count)
 {
     struct redis_link *link = context;
     if (link->state != LINK_PROBING) return;
-    if (!address) {
+    if (!count) {
         on_trouble(link, NULL, "name");
         return;
     }
-    snprintf(link->address, sizeof(link->address), "%s", address);
+    snprintf(link->address, sizeof(link->address), "%s", addresses[0].text);
     add_connection(link);
 }
 
@@ -285,7 +285,7 @@ err_t redis_link_new(struct event_base *base, const struct settings *settings,
         return ERR_BAD_SETTING;
     }
     if (link->url.host) {
-        link->resolver = resolver_new(base, link->url.host, on_address, link);
+        link->resolver = resolver_new(base, link->url.host, AF_UNSPEC, on_addresses, link);
         enter(link, LINK_PROBING);
     }
     *out = link;

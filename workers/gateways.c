@@ -1,67 +1,35 @@
 #include "workers/gateways.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include "common/log.h"
+#include "common/clock.h"
+#include "common/resolver.h"
 
-#define RESOLVE_INTERVAL_S 2
+#define RESOLVE_INTERVAL_MS 2000
 
+/* One host:port of the setting. */
 struct entry {
-    char *host;
+    struct gateways *gateways;
     unsigned port;
-    bool numeric, failing;
-    struct gateway_address *good; /* of the last look-up that worked */
-    size_t good_count;
+    struct resolver *resolver;
+    struct gateway_address *found; /* by the last look-up that worked */
+    size_t count, capacity;
+    bool asked; /* and answered, at least once */
 };
 
 struct gateways {
     gateways_fn *on_change;
     void *context;
-    struct entry *entries;
+    struct entry **entries;
     size_t count, capacity;
-    struct event *changed;
-    int fd;
-    bool threaded;
-    pthread_t thread;
-    pthread_mutex_t lock; /* of the rest */
-    pthread_cond_t wake;
-    bool stop;
-    struct gateway_address found[GATEWAYS_MAX];
-    size_t found_count;
+    struct event *timer;
+    struct gateway_address told[GATEWAYS_MAX];
+    size_t told_count;
 };
 
-/* --- looking up --- */
-
-static void entry_resolve(struct entry *entry)
-{
-    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    size_t capacity = 0;
-    int failed = getaddrinfo(entry->host, NULL, &hints, &found);
-    if (failed && !entry->failing)
-        log_warn("gateway name %s does not resolve: %s; trying on", entry->host,
-                 gai_strerror(failed));
-    entry->failing = failed;
-    if (failed) return;
-    free(entry->good);
-    entry->good = NULL;
-    entry->good_count = 0;
-    for (struct addrinfo *a = found; a; a = a->ai_next) {
-        entry->good = xgrow(entry->good, &capacity, entry->good_count + 1, sizeof(*entry->good));
-        struct gateway_address *address = &entry->good[entry->good_count++];
-        address->port = entry->port;
-        inet_ntop(AF_INET, &((struct sockaddr_in *)a->ai_addr)->sin_addr, address->host,
-                  sizeof(address->host));
-    }
-    freeaddrinfo(found);
-}
+/* --- what was found --- */
 
 static int compare(const void *a, const void *b)
 {
@@ -71,71 +39,65 @@ static int compare(const void *a, const void *b)
 }
 
 /* All entries' addresses, sorted, each once. */
-static size_t collect(struct gateways *gateways, struct gateway_address *found)
+static size_t collect(const struct gateways *gateways, struct gateway_address *found)
 {
     size_t count = 0, unique = 0;
-    for (size_t i = 0; i < gateways->count; i++)
-        for (size_t k = 0; k < gateways->entries[i].good_count && count < GATEWAYS_MAX; k++)
-            found[count++] = gateways->entries[i].good[k];
+    for (size_t i = 0; i < gateways->count; i++) {
+        const struct entry *entry = gateways->entries[i];
+        for (size_t k = 0; k < entry->count && count < GATEWAYS_MAX; k++)
+            found[count++] = entry->found[k];
+    }
     qsort(found, count, sizeof(*found), compare);
     for (size_t i = 0; i < count; i++)
         if (!unique || compare(&found[unique - 1], &found[i])) found[unique++] = found[i];
     return unique;
 }
 
-static void publish(struct gateways *gateways)
+/* Not before each entry has had its answer: what is missing would count as gone. */
+static bool is_known(const struct gateways *gateways)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < gateways->count; i++) asked += gateways->entries[i]->asked;
+    return asked == gateways->count;
+}
+
+static void tell_change(struct gateways *gateways)
 {
     struct gateway_address found[GATEWAYS_MAX] = {0};
-    uint64_t one = 1;
     size_t count = collect(gateways, found);
-    pthread_mutex_lock(&gateways->lock);
-    bool changed = count != gateways->found_count ||
-                   memcmp(found, gateways->found, count * sizeof(*found)) != 0;
-    memcpy(gateways->found, found, sizeof(found));
-    gateways->found_count = count;
-    pthread_mutex_unlock(&gateways->lock);
-    if (changed && write(gateways->fd, &one, sizeof(one)) < 0) return;
-}
-
-static void *resolver(void *context)
-{
-    struct gateways *gateways = context;
-    bool stop = false;
-    while (!stop) {
-        struct timespec until;
-        for (size_t i = 0; i < gateways->count; i++)
-            if (!gateways->entries[i].numeric) entry_resolve(&gateways->entries[i]);
-        publish(gateways);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += RESOLVE_INTERVAL_S;
-        pthread_mutex_lock(&gateways->lock);
-        while (!gateways->stop && !pthread_cond_timedwait(&gateways->wake, &gateways->lock, &until))
-            continue;
-        stop = gateways->stop;
-        pthread_mutex_unlock(&gateways->lock);
-    }
-    return NULL;
-}
-
-static void on_changed(evutil_socket_t fd, short what, void *context)
-{
-    struct gateways *gateways = context;
-    struct gateway_address found[GATEWAYS_MAX];
-    uint64_t times;
-    (void)what;
-    if (read(fd, &times, sizeof(times)) < 0) return;
-    pthread_mutex_lock(&gateways->lock);
-    size_t count = gateways->found_count;
-    memcpy(found, gateways->found, sizeof(found));
-    pthread_mutex_unlock(&gateways->lock);
+    bool same =
+        count == gateways->told_count && !memcmp(found, gateways->told, count * sizeof(*found));
+    if (same) return;
+    memcpy(gateways->told, found, sizeof(found));
+    gateways->told_count = count;
     gateways->on_change(gateways->context, found, count);
+}
+
+static void on_addresses(void *context, const struct resolver_address *addresses, size_t count)
+{
+    struct entry *entry = context;
+    entry->asked = true;
+    entry->count = 0;
+    entry->found = xgrow(entry->found, &entry->capacity, count, sizeof(*entry->found));
+    for (size_t i = 0; i < count; i++) {
+        struct gateway_address *found = &entry->found[entry->count++];
+        *found = (struct gateway_address){.port = entry->port};
+        snprintf(found->host, sizeof(found->host), "%s", addresses[i].text);
+    }
+    if (is_known(entry->gateways)) tell_change(entry->gateways);
+}
+
+static void ask_all(evutil_socket_t fd, short what, void *context)
+{
+    struct gateways *gateways = context;
+    (void)fd, (void)what;
+    for (size_t i = 0; i < gateways->count; i++) resolver_ask(gateways->entries[i]->resolver);
 }
 
 /* --- the setting --- */
 
-static err_t entry_parse(struct gateways *gateways, struct slice text)
+static err_t entry_parse(struct gateways *gateways, struct event_base *base, struct slice text)
 {
-    struct in_addr address;
     char *end;
     const char *colon = memrchr(text.ptr, ':', text.len);
     unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
@@ -143,25 +105,23 @@ static err_t entry_parse(struct gateways *gateways, struct slice text)
         fprintf(stderr, "setting GATEWAYS: \"%.*s\" is not host:port\n", (int)text.len, text.ptr);
         return ERR_BAD_SETTING;
     }
-    gateways->entries =
-        xgrow(gateways->entries, &gateways->capacity, gateways->count + 1, sizeof(struct entry));
-    struct entry *entry = &gateways->entries[gateways->count++];
-    *entry = (struct entry){.host = xstrndup(text.ptr, (size_t)(colon - text.ptr)),
-                            .port = (unsigned)port};
-    entry->numeric = inet_pton(AF_INET, entry->host, &address) == 1;
-    if (!entry->numeric) return OK;
-    entry->good = xcalloc(1, sizeof(*entry->good));
-    entry->good_count = 1;
-    entry->good->port = entry->port;
-    inet_ntop(AF_INET, &address, entry->good->host, sizeof(entry->good->host));
+    struct entry *entry = xcalloc(1, sizeof(*entry));
+    char *host = xstrndup(text.ptr, (size_t)(colon - text.ptr));
+    entry->gateways = gateways;
+    entry->port = (unsigned)port;
+    entry->resolver = resolver_new(base, host, AF_INET, on_addresses, entry);
+    free(host);
+    gateways->entries = xgrow(gateways->entries, &gateways->capacity, gateways->count + 1,
+                              sizeof(*gateways->entries));
+    gateways->entries[gateways->count++] = entry;
     return OK;
 }
 
-static err_t parse(struct gateways *gateways, const char *list)
+static err_t parse(struct gateways *gateways, struct event_base *base, const char *list)
 {
     while (*list) {
         size_t len = strcspn(list, ",");
-        if (len && entry_parse(gateways, (struct slice){list, len})) return ERR_BAD_SETTING;
+        if (len && entry_parse(gateways, base, (struct slice){list, len})) return ERR_BAD_SETTING;
         list += len + (list[len] == ',');
     }
     return gateways->count ? OK : ERR_BAD_SETTING;
@@ -170,23 +130,16 @@ static err_t parse(struct gateways *gateways, const char *list)
 err_t gateways_new(struct event_base *base, const char *list, gateways_fn *on_change, void *context,
                    struct gateways **out)
 {
+    const struct timeval interval = clock_timeval_ms(RESOLVE_INTERVAL_MS);
     struct gateways *gateways = xcalloc(1, sizeof(*gateways));
     gateways->on_change = on_change;
     gateways->context = context;
-    gateways->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    pthread_mutex_init(&gateways->lock, NULL);
-    pthread_cond_init(&gateways->wake, NULL);
-    gateways->changed = event_new(base, gateways->fd, EV_READ | EV_PERSIST, on_changed, gateways);
-    if (parse(gateways, list) || event_add(gateways->changed, NULL)) {
+    gateways->timer = event_new(base, -1, EV_PERSIST, ask_all, gateways);
+    if (parse(gateways, base, list) || event_add(gateways->timer, &interval)) {
         gateways_destroy(&gateways);
         return ERR_BAD_SETTING;
     }
-    for (size_t i = 0; i < gateways->count; i++)
-        gateways->threaded |= !gateways->entries[i].numeric;
-    if (gateways->threaded)
-        gateways->threaded = !pthread_create(&gateways->thread, NULL, resolver, gateways);
-    else
-        publish(gateways);
+    ask_all(-1, 0, gateways);
     *out = gateways;
     return OK;
 }
@@ -196,19 +149,13 @@ void gateways_destroy(struct gateways **at)
     struct gateways *gateways = *at;
     *at = NULL;
     if (!gateways) return;
-    pthread_mutex_lock(&gateways->lock);
-    gateways->stop = true;
-    pthread_cond_signal(&gateways->wake);
-    pthread_mutex_unlock(&gateways->lock);
-    if (gateways->threaded) pthread_join(gateways->thread, NULL);
-    event_free(gateways->changed);
-    close(gateways->fd);
+    event_free(gateways->timer);
     for (size_t i = 0; i < gateways->count; i++) {
-        free(gateways->entries[i].host);
-        free(gateways->entries[i].good);
+        struct entry *entry = gateways->entries[i];
+        resolver_destroy(&entry->resolver);
+        free(entry->found);
+        free(entry);
     }
     free(gateways->entries);
-    pthread_mutex_destroy(&gateways->lock);
-    pthread_cond_destroy(&gateways->wake);
     free(gateways);
 }

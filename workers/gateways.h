@@ -1,6 +1,6 @@
 /* Where the gateways are. GATEWAYS lists host:port; a name stands for all its A records, looked up
- * again every two seconds on a thread of its own (looking up blocks). The last good addresses stay
- * while a name does not resolve, which is said once. */
+ * again every two seconds. The last good addresses stay while a name does not resolve, which is
+ * said once. */
 #ifndef MILLRACE_WORKERS_GATEWAYS_H
 #define MILLRACE_WORKERS_GATEWAYS_H
 

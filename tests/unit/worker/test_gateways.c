@@ -31,7 +31,9 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < ARRAY_LEN(records) && records[i]; i++) {
         struct addrinfo_of *record = calloc(1, sizeof(*record));
+        record->address.sin_family = AF_INET;
         inet_pton(AF_INET, records[i], &record->address.sin_addr);
+        record->info.ai_addrlen = sizeof(record->address);
         record->info.ai_addr = (struct sockaddr *)&record->address;
         record->info.ai_next = list;
         list = &record->info;
