@@ -1,12 +1,9 @@
 #include "workers/retriever/bm25.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "workers/retriever/terms.h"
-
-static const float k1 = 1.2f, b = 0.75f;
 
 /* A posting is a slot and how often the term is there, in one word: slot << 8 | count. Sorted. */
 struct postings {
@@ -20,7 +17,7 @@ struct text {
 };
 
 struct bm25 {
-    struct lexicon *lexicon;
+    struct corpus corpus;
     struct postings *postings; /* by term */
     size_t postings_capacity;
     struct text *texts; /* by slot */
@@ -31,16 +28,13 @@ struct bm25 {
     size_t touched_count, touched_capacity; /* their scores are cleared by the next search */
     uint32_t *scratch;                      /* the terms of the text that is put */
     size_t scratch_capacity;
-    size_t count;   /* texts */
-    uint64_t words; /* in all texts */
-    uint64_t changes;
     size_t posting_bytes, term_bytes;
 };
 
 struct bm25 *bm25_new(void)
 {
     struct bm25 *bm25 = xcalloc(1, sizeof *bm25);
-    bm25->lexicon = lexicon_new();
+    corpus_init(&bm25->corpus);
     return bm25;
 }
 
@@ -48,9 +42,9 @@ void bm25_destroy(struct bm25 **self)
 {
     struct bm25 *bm25 = *self;
     if (!bm25) return;
-    for (size_t i = 0; i < lexicon_count(bm25->lexicon); i++) free(bm25->postings[i].items);
+    for (size_t i = 0; i < lexicon_count(bm25->corpus.lexicon); i++) free(bm25->postings[i].items);
     for (size_t i = 0; i < bm25->texts_capacity; i++) free(bm25->texts[i].terms);
-    lexicon_destroy(&bm25->lexicon);
+    corpus_free(&bm25->corpus);
     free(bm25->postings);
     free(bm25->texts);
     free(bm25->lengths);
@@ -124,7 +118,7 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms)
     uint32_t length = 0, count = 0;
     make_room(bm25, slot);
     while (terms_next(&terms, &term, &times)) {
-        uint32_t number = lexicon_add(bm25->lexicon, term);
+        uint32_t number = corpus_add(&bm25->corpus, term);
         if (number >= bm25->postings_capacity)
             bm25->postings = grow_zeroed(bm25->postings, &bm25->postings_capacity,
                                          (size_t)number + 1, sizeof *bm25->postings);
@@ -132,6 +126,7 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms)
             xgrow(bm25->scratch, &bm25->scratch_capacity, (size_t)count + 1, sizeof *bm25->scratch);
         bm25->scratch[count++] = number;
         add_posting(bm25, number, slot, times);
+        bm25->corpus.frequencies[number]++;
         length += times;
     }
     struct text *text = &bm25->texts[slot];
@@ -141,9 +136,9 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms)
     text->count = count;
     bm25->lengths[slot] = (float)length;
     bm25->term_bytes += count * sizeof *text->terms;
-    bm25->words += length;
-    bm25->count++;
-    bm25->changes++;
+    bm25->corpus.words += length;
+    bm25->corpus.texts++;
+    bm25->corpus.changes++;
 }
 
 static void remove_posting(struct postings *postings, uint32_t slot)
@@ -158,39 +153,25 @@ static void remove_posting(struct postings *postings, uint32_t slot)
 void bm25_remove(struct bm25 *bm25, uint32_t slot)
 {
     struct text *text = &bm25->texts[slot];
-    for (uint32_t i = 0; i < text->count; i++)
+    for (uint32_t i = 0; i < text->count; i++) {
         remove_posting(&bm25->postings[text->terms[i]], slot);
+        bm25->corpus.frequencies[text->terms[i]]--;
+    }
     bm25->term_bytes -= text->count * sizeof *text->terms;
-    bm25->words -= (uint64_t)bm25->lengths[slot];
+    bm25->corpus.words -= (uint64_t)bm25->lengths[slot];
+    bm25->corpus.texts--;
+    bm25->corpus.changes++;
     bm25->lengths[slot] = 0;
-    bm25->count--;
-    bm25->changes++;
     free(text->terms);
     *text = (struct text){0};
 }
 
 /* --- search --- */
 
-/* Rounded far above the last bits, in which mathematical libraries differ. */
-static float idf(size_t texts, size_t frequency)
-{
-    double ratio = ((double)texts - (double)frequency + 0.5) / ((double)frequency + 0.5);
-    return (float)(round(log(1 + ratio) * 65536) / 65536);
-}
-
-static float concept_weight(const struct bm25 *bm25, const struct bm25_concept *concept)
-{
-    size_t frequency = 0;
-    for (size_t i = 0; i < concept->count; i++)
-        frequency += bm25->postings[concept->terms[i]].count;
-    return concept->weight * idf(bm25->count, MIN(frequency, bm25->count)) * (k1 + 1);
-}
-
 static size_t score_term(struct bm25 *bm25, uint32_t term, float weight, size_t touched)
 {
     const struct postings *postings = &bm25->postings[term];
-    float average = (float)bm25->words / (float)bm25->count;
-    float base = k1 * (1 - b), slope = k1 * b / MAX(average, 1.0f);
+    struct bm25_norm norm = corpus_norm(&bm25->corpus);
     bm25->touched = xgrow(bm25->touched, &bm25->touched_capacity, touched + postings->count + 1,
                           sizeof *bm25->touched);
     for (uint32_t i = 0; i < postings->count; i++) {
@@ -199,18 +180,19 @@ static size_t score_term(struct bm25 *bm25, uint32_t term, float weight, size_t 
         float score = bm25->scores[slot];
         bm25->touched[touched] = slot;
         touched += score == 0;
-        bm25->scores[slot] = score + weight * times / (times + base + slope * bm25->lengths[slot]);
+        bm25->scores[slot] =
+            score + weight * times / (times + norm.base + norm.slope * bm25->lengths[slot]);
     }
     return touched;
 }
 
-const uint32_t *bm25_score(struct bm25 *bm25, const struct bm25_concept *concepts, size_t count,
+const uint32_t *bm25_score(struct bm25 *bm25, const struct concept *concepts, size_t count,
                            const float **scores, size_t *touched)
 {
     for (size_t i = 0; i < bm25->touched_count; i++) bm25->scores[bm25->touched[i]] = 0;
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        float weight = concept_weight(bm25, &concepts[i]);
+        float weight = corpus_weigh(&bm25->corpus, &concepts[i]);
         for (size_t j = 0; weight > 0 && j < concepts[i].count; j++)
             n = score_term(bm25, concepts[i].terms[j], weight, n);
     }
@@ -226,24 +208,14 @@ const uint32_t *bm25_terms(const struct bm25 *bm25, uint32_t slot, size_t *count
     return bm25->texts[slot].terms;
 }
 
-uint32_t bm25_frequency(const struct bm25 *bm25, uint32_t term)
+const struct corpus *bm25_corpus(const struct bm25 *bm25)
 {
-    return bm25->postings[term].count;
-}
-
-uint64_t bm25_changes(const struct bm25 *bm25)
-{
-    return bm25->changes;
-}
-
-const struct lexicon *bm25_lexicon(const struct bm25 *bm25)
-{
-    return bm25->lexicon;
+    return &bm25->corpus;
 }
 
 size_t bm25_bytes(const struct bm25 *bm25)
 {
-    return lexicon_bytes(bm25->lexicon) + bm25->posting_bytes + bm25->term_bytes +
+    return corpus_bytes(&bm25->corpus) + bm25->posting_bytes + bm25->term_bytes +
            bm25->postings_capacity * sizeof *bm25->postings +
            bm25->texts_capacity *
                (sizeof *bm25->texts + sizeof *bm25->lengths + sizeof *bm25->scores) +

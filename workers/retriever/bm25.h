@@ -5,19 +5,11 @@
 #ifndef MILLRACE_RETRIEVER_BM25_H
 #define MILLRACE_RETRIEVER_BM25_H
 
-#include "workers/retriever/lexicon.h"
+#include "workers/retriever/corpus.h"
 
 enum { BM25_SLOTS_MAX = 1 << 24 };
 
 struct bm25;
-
-/* Terms that stand for one thing the question asks for, such as a word's stems in two languages.
- * They share one document frequency. */
-struct bm25_concept {
-    uint32_t terms[8];
-    size_t count;
-    float weight;
-};
 
 struct bm25 *bm25_new(void) MUST_USE;
 void bm25_destroy(struct bm25 **bm25);
@@ -26,14 +18,10 @@ void bm25_put(struct bm25 *bm25, uint32_t slot, struct slice terms);
 void bm25_remove(struct bm25 *bm25, uint32_t slot);
 /* The distinct terms of a text. */
 const uint32_t *bm25_terms(const struct bm25 *bm25, uint32_t slot, size_t *count);
-/* In how many texts a term is. */
-uint32_t bm25_frequency(const struct bm25 *bm25, uint32_t term);
-/* Rises with every text put or removed; never 0 where there are texts. */
-uint64_t bm25_changes(const struct bm25 *bm25);
-const struct lexicon *bm25_lexicon(const struct bm25 *bm25);
+const struct corpus *bm25_corpus(const struct bm25 *bm25);
 /* Scores all texts that have any of the terms. Returns the slots that were touched, in no order,
  * and their number; scores[slot] is theirs. Both are valid until the next call on this index. */
-const uint32_t *bm25_score(struct bm25 *bm25, const struct bm25_concept *concepts, size_t count,
+const uint32_t *bm25_score(struct bm25 *bm25, const struct concept *concepts, size_t count,
                            const float **scores, size_t *touched);
 size_t bm25_bytes(const struct bm25 *bm25);
 

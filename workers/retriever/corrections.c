@@ -6,7 +6,7 @@
 enum { PLACES = 512 }; /* a power of two */
 
 struct remembered {
-    uint64_t changes; /* of the index, when it was looked through */
+    uint64_t changes; /* of the corpus, when it was looked through */
     uint8_t len;      /* of the word; 0: nothing here yet */
     uint8_t count;
     char word[SPELLING_WORD_MAX];
@@ -25,16 +25,16 @@ static bool holds(const struct remembered *place, uint64_t changes, struct slice
            !memcmp(place->word, word.ptr, word.len);
 }
 
-size_t corrections_find(struct corrections *corrections, const struct bm25 *bm25, struct slice word,
-                        struct correction found[SPELLING_MAX])
+size_t corrections_find(struct corrections *corrections, const struct corpus *corpus,
+                        struct slice word, struct correction found[SPELLING_MAX])
 {
     if (!spelling_may_correct(word)) return 0;
     struct remembered *place = place_of(corrections, word);
-    if (!holds(place, bm25_changes(bm25), word)) {
-        place->changes = bm25_changes(bm25);
+    if (!holds(place, corpus->changes, word)) {
+        place->changes = corpus->changes;
         place->len = (uint8_t)word.len;
         memcpy(place->word, word.ptr, word.len);
-        place->count = (uint8_t)spelling_correct(bm25, word, place->found);
+        place->count = (uint8_t)spelling_correct(corpus, word, place->found);
     }
     memcpy(found, place->found, place->count * sizeof *found);
     return place->count;

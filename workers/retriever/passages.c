@@ -34,7 +34,7 @@ static size_t count_missing(const struct bm25 *bm25, uint32_t slot, uint32_t oth
         if (i < other_count && others[i] == terms[i]) continue; /* copies have the same order */
         if (has_term(others, other_count, terms[i])) continue;
         missing++;
-        if (has_digit(lexicon_text(bm25_lexicon(bm25), terms[i]))) return limit + 1;
+        if (has_digit(lexicon_text(bm25_corpus(bm25)->lexicon, terms[i]))) return limit + 1;
     }
     return missing;
 }

@@ -18,7 +18,7 @@ static const float joined = 0.8f, parted = 0.8f;
 static const float beside = 0.2f, instead = 0.7f;
 
 struct reader {
-    const struct bm25 *bm25;
+    const struct corpus *corpus;
     struct corrections *remembered;
     const struct language *language; /* the question's */
     const struct language *const *languages;
@@ -30,33 +30,32 @@ struct reader {
 };
 
 /* Adds a term that is in some text. */
-static void add_term(const struct bm25 *bm25, struct bm25_concept *concept, uint32_t term)
+static void add_term(const struct corpus *corpus, struct concept *concept, uint32_t term)
 {
-    if (term == LEXICON_NONE || !bm25_frequency(bm25, term)) return;
+    if (term == LEXICON_NONE || !corpus->frequencies[term]) return;
     for (size_t i = 0; i < concept->count; i++)
         if (concept->terms[i] == term) return;
     if (concept->count < ARRAY_LEN(concept->terms)) concept->terms[concept->count++] = term;
 }
 
-/* A word's stems that the index has. */
-static struct bm25_concept concept_of(const struct reader *reader, const struct word *word,
-                                      float weight)
+/* A word's stems that the texts have. */
+static struct concept concept_of(const struct reader *reader, const struct word *word, float weight)
 {
-    struct bm25_concept concept = {.weight = weight};
+    struct concept concept = {.weight = weight};
     for (const struct language *const *language = reader->languages; *language; language++) {
         struct slice term = terms_of_word(*language, word);
-        add_term(reader->bm25, &concept, lexicon_find(bm25_lexicon(reader->bm25), term));
+        add_term(reader->corpus, &concept, lexicon_find(reader->corpus->lexicon, term));
     }
     return concept;
 }
 
-static bool is_same(const struct bm25_concept *a, const struct bm25_concept *b)
+static bool is_same(const struct concept *a, const struct concept *b)
 {
     return a->count == b->count && !memcmp(a->terms, b->terms, a->count * sizeof a->terms[0]);
 }
 
 /* Adds a concept once. False if it is empty. */
-static bool add_concept(struct reader *reader, struct bm25_concept concept)
+static bool add_concept(struct reader *reader, struct concept concept)
 {
     struct query *query = reader->query;
     if (!concept.count) return false;
@@ -74,9 +73,9 @@ static bool add_halves(struct reader *reader, struct slice text)
 {
     for (size_t at = HALF_MIN; at + HALF_MIN <= text.len; at++) {
         struct word left = {{text.ptr, at}, false}, right = {{text.ptr + at, text.len - at}, false};
-        struct bm25_concept first = concept_of(reader, &left, parted);
+        struct concept first = concept_of(reader, &left, parted);
         if (!first.count) continue;
-        struct bm25_concept second = concept_of(reader, &right, parted);
+        struct concept second = concept_of(reader, &right, parted);
         if (!second.count) continue;
         add_concept(reader, first);
         return add_concept(reader, second);
@@ -87,12 +86,12 @@ static bool add_halves(struct reader *reader, struct slice text)
 static void add_corrected(struct reader *reader, struct slice text)
 {
     struct correction corrections[SPELLING_MAX];
-    struct bm25_concept concept = {0};
-    size_t count = corrections_find(reader->remembered, reader->bm25, text, corrections);
+    struct concept concept = {0};
+    size_t count = corrections_find(reader->remembered, reader->corpus, text, corrections);
     if (!count || corrections[0].distance > 1) {
         if (add_halves(reader, text)) return;
     }
-    for (size_t i = 0; i < count; i++) add_term(reader->bm25, &concept, corrections[i].term);
+    for (size_t i = 0; i < count; i++) add_term(reader->corpus, &concept, corrections[i].term);
     if (count) concept.weight = corrected[corrections[0].distance];
     add_concept(reader, concept);
 }
@@ -136,11 +135,11 @@ static void on_word(void *context, const struct word *word)
     add_joined(reader, word);
 }
 
-void query_read(const struct bm25 *bm25, struct corrections *corrections, struct slice text,
+void query_read(const struct corpus *corpus, struct corrections *corrections, struct slice text,
                 const struct language *language, const struct language *const *languages,
                 struct query *query)
 {
-    struct reader reader = {.bm25 = bm25,
+    struct reader reader = {.corpus = corpus,
                             .remembered = corrections,
                             .language = language,
                             .languages = languages,

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 
 #include "workers/retriever/bm25.h"
+#include "workers/retriever/chunk_languages.h"
 #include "workers/retriever/fusion.h"
 #include "workers/retriever/id_map.h"
 #include "workers/retriever/passages.h"
 #include "workers/retriever/query.h"
 #include "workers/retriever/scan.h"
 
-enum { LANGUAGES_MAX = 32, SCAN_ROWS = 256 };
+enum { SCAN_ROWS = 256 };
 
 struct resident {
     size_t dimensions, stride;
@@ -27,11 +28,11 @@ struct resident {
     int8_t *rows;         /* stride bytes each, SCAN_LANE-aligned */
     int32_t *sums;        /* of each row */
     float *scales;        /* 0: no vector */
-    uint8_t *languages;   /* index in language_at() */
+    uint8_t *languages;   /* their numbers */
     size_t slot_count, capacity;
     uint32_t *free_slots;
     size_t free_count, free_capacity;
-    size_t by_language[LANGUAGES_MAX];
+    struct chunk_languages by_language;
 };
 
 struct resident *resident_new(size_t dimensions)
@@ -91,15 +92,6 @@ static uint32_t take_slot(struct resident *resident)
     return (uint32_t)resident->slot_count++;
 }
 
-/* The number of a language, that of the first for an unknown code. */
-static uint8_t language_index(const char *code)
-{
-    const struct language *language = language_find(slice_of(code));
-    for (size_t i = 0; i < LANGUAGES_MAX && language_at(i); i++)
-        if (language_at(i) == language) return (uint8_t)i;
-    return 0;
-}
-
 static void set_vector(struct resident *resident, uint32_t slot, const float *vector)
 {
     int8_t *row = resident->rows + slot * resident->stride;
@@ -121,8 +113,8 @@ void resident_put(struct resident *resident, const struct resident_chunk *chunk)
                                             .end = chunk->end,
                                             .position = chunk->position};
     set_vector(resident, slot, chunk->vector);
-    resident->languages[slot] = language_index(chunk->language);
-    resident->by_language[resident->languages[slot]]++;
+    resident->languages[slot] = chunk_language_number(slice_of(chunk->language));
+    resident->by_language.chunks[resident->languages[slot]]++;
     bm25_put(resident->bm25, slot, chunk->terms);
     id_map_put(&resident->slots, chunk->id, slot);
 }
@@ -142,7 +134,7 @@ void resident_remove(struct resident *resident, uint64_t chunk_id)
     id_map_remove(&resident->slots, chunk_id);
     bm25_remove(resident->bm25, slot);
     set_vector(resident, slot, NULL);
-    resident->by_language[resident->languages[slot]]--;
+    resident->by_language.chunks[resident->languages[slot]]--;
     resident->free_slots = xgrow(resident->free_slots, &resident->free_capacity,
                                  resident->free_count + 1, sizeof *resident->free_slots);
     resident->free_slots[resident->free_count++] = slot;
@@ -150,26 +142,16 @@ void resident_remove(struct resident *resident, uint64_t chunk_id)
 
 /* --- search --- */
 
-/* The languages that chunks are written in, ended by NULL. */
-static void list_languages(const struct resident *resident,
-                           const struct language *languages[LANGUAGES_MAX + 1])
-{
-    size_t count = 0;
-    for (size_t i = 0; i < LANGUAGES_MAX && language_at(i); i++)
-        if (resident->by_language[i]) languages[count++] = language_at(i);
-    languages[count] = NULL;
-}
-
 static void search_words(struct resident *resident, const struct resident_query *query,
                          struct best *best)
 {
-    const struct language *languages[LANGUAGES_MAX + 1];
+    const struct language *languages[CHUNK_LANGUAGES_MAX + 1];
     struct query read;
     const float *scores;
     size_t touched;
-    list_languages(resident, languages);
-    query_read(resident->bm25, &resident->corrections, query->text, query->language, languages,
-               &read);
+    chunk_languages_list(&resident->by_language, languages);
+    query_read(bm25_corpus(resident->bm25), &resident->corrections, query->text, query->language,
+               languages, &read);
     const uint32_t *slots =
         bm25_score(resident->bm25, read.concepts, read.count, &scores, &touched);
     for (size_t i = 0; i < touched; i++) {

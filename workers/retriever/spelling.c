@@ -52,13 +52,26 @@ static unsigned distance(struct slice word, struct slice term, unsigned limit)
     return found;
 }
 
-static void keep(const struct bm25 *bm25, struct correction correction,
+/* The more frequent first, equal ones by their letters: numbers tell when a term was first met,
+ * which two indexes of the same texts need not agree about. */
+static bool is_before(const struct corpus *corpus, uint32_t term, uint32_t other)
+{
+    uint32_t frequency = corpus->frequencies[term], others = corpus->frequencies[other];
+    if (frequency != others) return frequency > others;
+    struct slice a = lexicon_text(corpus->lexicon, term);
+    struct slice b = lexicon_text(corpus->lexicon, other);
+    int order = memcmp(a.ptr, b.ptr, MIN(a.len, b.len));
+    return order ? order < 0 : a.len < b.len;
+}
+
+/* What is farther than the nearest so far is passed over, whichever was met first. */
+static void keep(const struct corpus *corpus, struct correction correction,
                  struct correction *corrections, size_t *count)
 {
+    if (*count && correction.distance > corrections[0].distance) return;
     if (*count && correction.distance < corrections[0].distance) *count = 0;
     size_t at = *count;
-    uint32_t frequency = bm25_frequency(bm25, correction.term);
-    while (at && bm25_frequency(bm25, corrections[at - 1].term) < frequency) at--;
+    while (at && is_before(corpus, correction.term, corrections[at - 1].term)) at--;
     if (at == SPELLING_MAX) return;
     size_t moved = MIN(*count, (size_t)SPELLING_MAX - 1) - at;
     memmove(&corrections[at + 1], &corrections[at], moved * sizeof *corrections);
@@ -85,10 +98,10 @@ static struct slice beginning_of(struct slice word)
     return (struct slice){word.ptr, word.len - MIN(word.len, (size_t)ENDING_MAX)};
 }
 
-size_t spelling_correct(const struct bm25 *bm25, struct slice word,
+size_t spelling_correct(const struct corpus *corpus, struct slice word,
                         struct correction corrections[SPELLING_MAX])
 {
-    const struct lexicon *lexicon = bm25_lexicon(bm25);
+    const struct lexicon *lexicon = corpus->lexicon;
     const uint64_t *letters = lexicon_letters(lexicon);
     uint64_t of_word = lexicon_letters_of(word);
     uint64_t of_beginning = lexicon_letters_of(beginning_of(word));
@@ -97,14 +110,14 @@ size_t spelling_correct(const struct bm25 *bm25, struct slice word,
     size_t count = 0;
     for (uint32_t term = 0; limit && term < terms; term++) {
         if (!may_be_near(letters[term], of_word, of_beginning, limit)) continue;
-        if (!bm25_frequency(bm25, term)) continue;
+        if (!corpus->frequencies[term]) continue;
         struct slice text = lexicon_text(lexicon, term);
         bool near = text.len <= word.len + limit && text.len + limit + ENDING_MAX >= word.len;
         if (!near || text.len < WORD_MIN - 1) continue;
         unsigned edits = distance(word, text, limit);
         if (edits > limit) continue;
         limit = edits ? edits : 1;
-        keep(bm25, (struct correction){term, edits}, corrections, &count);
+        keep(corpus, (struct correction){term, edits}, corrections, &count);
     }
     return count;
 }

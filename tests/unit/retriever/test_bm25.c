@@ -30,8 +30,8 @@ static void put(struct bm25 *bm25, uint32_t slot, const char *text)
 
 static float score(struct bm25 *bm25, uint32_t slot, const char *term)
 {
-    uint32_t number = lexicon_find(bm25_lexicon(bm25), slice_of(term));
-    struct bm25_concept concept = {{number}, 1, 1};
+    uint32_t number = lexicon_find(bm25_corpus(bm25)->lexicon, slice_of(term));
+    struct concept concept = {{number}, 1, 1};
     const float *scores;
     size_t touched;
     if (number == LEXICON_NONE) return 0;
@@ -121,10 +121,10 @@ static void misspelt_words_are_known_by_few_edits(void **state)
     bm25_remove(bm25, 2);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct correction corrections[SPELLING_MAX];
-        size_t count = spelling_correct(bm25, slice_of(cases[i].word), corrections);
+        size_t count = spelling_correct(bm25_corpus(bm25), slice_of(cases[i].word), corrections);
         assert_int_equal(count > 0, cases[i].want != NULL);
         if (!count) continue;
-        struct slice term = lexicon_text(bm25_lexicon(bm25), corrections[0].term);
+        struct slice term = lexicon_text(bm25_corpus(bm25)->lexicon, corrections[0].term);
         assert_true(slice_equal(term, slice_of(cases[i].want)));
     }
     bm25_destroy(&bm25);
@@ -137,9 +137,31 @@ static void the_nearest_and_most_frequent_correction_comes_first(void **state)
     (void)state;
     put(bm25, 0, "table cable");
     put(bm25, 1, "cable stable");
-    assert_int_equal(spelling_correct(bm25, SLICE("xable"), corrections), 2);
-    assert_int_equal(corrections[0].term, lexicon_find(bm25_lexicon(bm25), SLICE("cable")));
+    assert_int_equal(spelling_correct(bm25_corpus(bm25), SLICE("xable"), corrections), 2);
+    assert_int_equal(corrections[0].term, lexicon_find(bm25_corpus(bm25)->lexicon, SLICE("cable")));
     bm25_destroy(&bm25);
+}
+
+/* As many as are kept are equally near and frequent, and one is met nearer or later. */
+static void corrections_are_the_same_whichever_text_came_first(void **state)
+{
+    static const char *const texts[] = {"table", "cable", "gable", "fable", "sable xabl"};
+    struct correction corrections[SPELLING_MAX];
+    (void)state;
+    for (size_t first = 0; first < ARRAY_LEN(texts); first++) {
+        struct bm25 *bm25 = bm25_new();
+        const struct corpus *corpus = bm25_corpus(bm25);
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+            put(bm25, (uint32_t)i, texts[(first + i) % ARRAY_LEN(texts)]);
+        assert_int_equal(spelling_correct(corpus, SLICE("xable"), corrections), 1);
+        assert_int_equal(corrections[0].term, lexicon_find(corpus->lexicon, SLICE("xabl")));
+        assert_int_equal(spelling_correct(corpus, SLICE("zable"), corrections), SPELLING_MAX);
+        for (size_t i = 0; i < SPELLING_MAX; i++) {
+            static const char *const want[] = {"cable", "fable", "gable"};
+            assert_int_equal(corrections[i].term, lexicon_find(corpus->lexicon, slice_of(want[i])));
+        }
+        bm25_destroy(&bm25);
+    }
 }
 
 /* Words by the thousand, so that many have the same place in what is remembered. */
@@ -156,8 +178,9 @@ static void what_is_remembered_of_a_word_is_what_would_be_found(void **state)
             struct correction want[SPELLING_MAX], got[SPELLING_MAX];
             char word[16];
             snprintf(word, sizeof word, "%s%zu", stems[i % 5], i % WORDS_ASKED / 10);
-            size_t count = spelling_correct(bm25, slice_of(word), want);
-            assert_int_equal(corrections_find(&corrections, bm25, slice_of(word), got), count);
+            size_t count = spelling_correct(bm25_corpus(bm25), slice_of(word), want);
+            assert_int_equal(corrections_find(&corrections, bm25_corpus(bm25), slice_of(word), got),
+                             count);
             assert_memory_equal(got, want, count * sizeof *want);
         }
     }
@@ -172,12 +195,12 @@ static void a_remembered_correction_is_looked_for_again_when_texts_change(void *
     struct bm25 *bm25 = bm25_new();
     (void)state;
     put(bm25, 0, "table");
-    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 0);
+    assert_int_equal(corrections_find(&corrections, bm25_corpus(bm25), SLICE("vaccum"), found), 0);
     put(bm25, 1, "vacuum");
-    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 1);
-    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 1);
+    assert_int_equal(corrections_find(&corrections, bm25_corpus(bm25), SLICE("vaccum"), found), 1);
+    assert_int_equal(corrections_find(&corrections, bm25_corpus(bm25), SLICE("vaccum"), found), 1);
     bm25_remove(bm25, 1);
-    assert_int_equal(corrections_find(&corrections, bm25, SLICE("vaccum"), found), 0);
+    assert_int_equal(corrections_find(&corrections, bm25_corpus(bm25), SLICE("vaccum"), found), 0);
     corrections_free(&corrections);
     bm25_destroy(&bm25);
 }
@@ -206,6 +229,7 @@ int main(void)
         cmocka_unit_test(an_index_forgets_what_was_removed),
         cmocka_unit_test(misspelt_words_are_known_by_few_edits),
         cmocka_unit_test(the_nearest_and_most_frequent_correction_comes_first),
+        cmocka_unit_test(corrections_are_the_same_whichever_text_came_first),
         cmocka_unit_test(what_is_remembered_of_a_word_is_what_would_be_found),
         cmocka_unit_test(a_remembered_correction_is_looked_for_again_when_texts_change),
         cmocka_unit_test(ids_are_found_until_they_are_removed),
