@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 
 struct found {
     struct resolver_address *addresses;
@@ -106,8 +107,7 @@ static void on_found(evutil_socket_t fd, short what, void *context)
 void resolver_ask(struct resolver *resolver)
 {
     if (resolver->asking) return;
-    if (!resolver->numeric)
-        resolver->asking = !pthread_create(&resolver->thread, NULL, look_up, resolver);
+    if (!resolver->numeric) resolver->asking = thread_start(&resolver->thread, look_up, resolver);
     if (!resolver->asking) signal_found(resolver);
 }
 

@@ -11,7 +11,6 @@
  * processor is too slow for that (without AVX2 MODEL_TOKENS_MAX take 60 ms), a text is read in
  * several passes. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "workers/embedder/backend.h"
 #include "workers/embedder/model.h"
 
@@ -258,21 +258,10 @@ static size_t measure_pass(struct model *model)
     return (size_t)MIN(MAX(fits, (uint64_t)PASS_TOKENS_LEAST), (uint64_t)MODEL_TOKENS_MAX);
 }
 
-/* Signals are the loop's. */
-static bool start_thread(struct runner *runner)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&runner->thread, NULL, work, runner);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !failed;
-}
-
 static err_t start(struct worker *worker, struct runner *runner)
 {
     runner->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (runner->wake < 0 || !start_thread(runner)) {
+    if (runner->wake < 0 || !thread_start(&runner->thread, work, runner)) {
         log_error("the model's thread cannot be started");
         if (runner->wake >= 0) close(runner->wake);
         return ERR_EMBEDDER_UNAVAILABLE;

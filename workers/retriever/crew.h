@@ -8,16 +8,14 @@
 #ifndef MILLRACE_RETRIEVER_CREW_H
 #define MILLRACE_RETRIEVER_CREW_H
 
-#include <event2/event.h>
-
-#include "common/base.h"
+#include "common/mailbox.h"
 #include "workers/retriever/db.h"
 
 struct crew;
 
 /* Part of the caller's own struct, which owns it. */
 struct task {
-    struct task *next;
+    struct mail mail;                              /* first */
     void (*run)(struct task *task, struct db *db); /* on a thread; NULL for crew_hand */
     void (*done)(struct task *task);               /* on the loop */
 };

@@ -7,14 +7,13 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "workers/retriever/postgres_store.h"
 
 #define PENDING_MS 500
@@ -117,7 +116,6 @@ static void *listen_on(void *context)
 
 void postgres_watch_open(struct postgres_store *store)
 {
-    sigset_t all, before;
     if (!store->sql.options.listener) return;
     struct watch *watch = store->watch = xcalloc(1, sizeof(*watch));
     watch->store = store;
@@ -127,10 +125,7 @@ void postgres_watch_open(struct postgres_store *store)
     if (watch->stop_fd < 0) abort();
     if (store->writing.connection)
         watch->began = !watch_versions(&store->writing.db, &watch->seq, NULL, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&watch->thread, NULL, listen_on, watch)) abort();
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!thread_start(&watch->thread, listen_on, watch)) abort();
 }
 
 void postgres_watch_close(struct postgres_store *store)

@@ -106,11 +106,11 @@ static void work_fail_with(struct work *work, err_t error)
     work->call->pending = 0;
 }
 
-static err_t run_group(struct sql_store *store, struct write *list)
+static err_t run_group(struct sql_store *store, struct mail *list)
 {
     err_t error = begin(store);
     if (error) return error;
-    for (struct write *write = list; write; write = write->next) {
+    for (struct mail *write = list; write; write = write->next) {
         struct work *work = (struct work *)write;
         work->call->error = db_savepoint(store->writing, perform, work);
         if (!db_in_transaction(store->writing)) return work->call->error;
@@ -120,29 +120,29 @@ static err_t run_group(struct sql_store *store, struct write *list)
 
 /* Where the database went away the group may be written again: nothing of it was committed, or
  * those to whom it matters know their operations. */
-static bool repeatable(struct sql_store *store, struct write *list)
+static bool repeatable(struct sql_store *store, struct mail *list)
 {
     bool doubtful = db_doubtful(store->writing), repeatable = true;
-    for (struct write *write = list; write; write = write->next) {
+    for (struct mail *write = list; write; write = write->next) {
         struct work *work = (struct work *)write;
         if (doubtful && !work->call->op.len) repeatable = false;
     }
     return repeatable;
 }
 
-static err_t write_group(struct sql_store *store, struct write *list)
+static err_t write_group(struct sql_store *store, struct mail *list)
 {
     err_t error = run_group(store, list);
     if (error) roll_back(store);
     if (error != ERR_STORE_UNAVAILABLE || !repeatable(store, list)) return error;
-    for (struct write *write = list; write; write = write->next)
+    for (struct mail *write = list; write; write = write->next)
         store_call_free(((struct work *)write)->call);
     error = run_group(store, list);
     if (error) roll_back(store);
     return error;
 }
 
-static void write_small(void *context, struct write *list)
+static void write_small(void *context, struct mail *list)
 {
     struct sql_store *store = context;
     err_t error = write_group(store, list);
@@ -332,7 +332,7 @@ static unsigned purge(void *context)
     return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;
 }
 
-static void on_done(void *context, struct write *write)
+static void on_done(void *context, struct mail *write)
 {
     (void)context;
     work_done((struct work *)write);

@@ -25,7 +25,7 @@ struct operation;
 
 /* One call at work, on the loop or on the helper. */
 struct work {
-    struct write write; /* first: the writer's handle on it */
+    struct mail write; /* first: the writer's handle on it */
     struct sql_store *store;
     struct db *db; /* of the thread that it runs on */
     const struct store_options *options;

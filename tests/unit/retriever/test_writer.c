@@ -15,7 +15,7 @@
 #define MAX_EVENTS 64
 
 struct item {
-    struct write write; /* first */
+    struct mail write; /* first */
     char name;
 };
 
@@ -40,7 +40,7 @@ static void pass_gate(struct bench *bench)
     sem_wait(&bench->may_go);
 }
 
-static void on_small(void *context, struct write *list)
+static void on_small(void *context, struct mail *list)
 {
     struct bench *bench = context;
     pass_gate(bench);
@@ -69,7 +69,7 @@ static unsigned on_idle(void *context)
     return 1000;
 }
 
-static void on_done(void *context, struct write *write)
+static void on_done(void *context, struct mail *write)
 {
     (void)write;
     ((struct bench *)context)->done++;
