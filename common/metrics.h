@@ -68,7 +68,8 @@
     M(LANE_REPLAYS,          "lane_replays_total",             COUNTER,   "pool",         "requests for lost tokens") \
     M(LANE_RESETS,           "lane_resets_total",              COUNTER,   "pool",         "sessions ended by the gateway") \
     M(WORKER_EVENTS,         "worker_events_total",            COUNTER,   "pool,event",   "what workers count of their own; every gateway shows all of it") \
-    M(WORKER_TROUBLE,        "worker_trouble",                 GAUGE,     "pool",         "workers that complain; /api/ops/pools tells of what")
+    M(WORKER_TROUBLE,        "worker_trouble",                 GAUGE,     "pool",         "workers that complain; /api/ops/pools tells of what") \
+    M(WORKERS_REFUSED,       "workers_refused",                GAUGE,     "pool",         "workers that are refused for the protocol version they speak; /api/ops/pools tells which")
 /* clang-format on */
 
 enum metric {

@@ -18,6 +18,7 @@
 #include "common/zmq_watch.h"
 #include "gateway/body_frames.h"
 #include "gateway/lane.h"
+#include "gateway/refused_workers.h"
 #include "gateway/worker_counts.h"
 #include "proto/codec.h"
 
@@ -59,6 +60,7 @@ struct lane_io {
     uint64_t last_session, last_job;
     bool acting;
     struct worker_counts *counts;
+    struct refused_workers *refused;
     struct lane_listener listener;
     void *listener_context;
     struct buffer header; /* reused for every message sent */
@@ -325,6 +327,23 @@ static void deal_with_tokens(struct lane_io *io, struct slice headers)
     }
 }
 
+/* A worker of another version tries again and again: that is told once. */
+static void note_dropped(struct router *router, uint64_t session, zmq_msg_t *frames, size_t count,
+                         const struct message *message, err_t error)
+{
+    const char *address = count ? zmq_msg_gets(&frames[0], "Peer-Address") : NULL;
+    if (error != ERR_PROTOCOL_VERSION)
+        log_warn("lane=%s session=%llu dropped: code=%s type=%s frames=%zu",
+                 pool_name(router->pool), (unsigned long long)session, error_code(error),
+                 message_name(message->type), count);
+    else if (refused_workers_note(router->io->refused, router->pool, address ? address : "?",
+                                  message->protocol, clock_ms()))
+        log_error("lane=%s worker refused: code=%s address=%s it speaks version %llu, this gateway"
+                  " %d",
+                  pool_name(router->pool), error_code(error), address ? address : "?",
+                  (unsigned long long)message->protocol, PROTOCOL_VERSION);
+}
+
 static void deal_with_message(struct router *router, uint64_t session, zmq_msg_t *frames,
                               size_t count)
 {
@@ -336,9 +355,7 @@ static void deal_with_message(struct router *router, uint64_t session, zmq_msg_t
         count ? message_decode(frame_slice(&frames[0]), &io->arena, &message) : ERR_BAD_FRAME;
     if (!error && frames_fit(message.type, count - 1)) event.type = EVENT_MESSAGE;
     if (event.type == EVENT_GARBAGE)
-        log_warn("lane=%s session=%llu dropped: code=%s type=%s frames=%zu",
-                 pool_name(router->pool), (unsigned long long)session,
-                 error_code(error ? error : ERR_BAD_FRAME), message_name(message.type), count);
+        note_dropped(router, session, frames, count, &message, error ? error : ERR_BAD_FRAME);
     if (event.type == EVENT_MESSAGE && message.type == MESSAGE_NEXT)
         event.body = take_body(frames + 1);
     if (event.type == EVENT_MESSAGE && message.type == MESSAGE_ANSWER)
@@ -442,6 +459,7 @@ struct lane_io *lane_io_new(struct event_base *base, const struct settings *sett
     limits = limits_of(io);
     io->lanes = lanes_new(&limits, now_us());
     io->counts = worker_counts_new();
+    io->refused = refused_workers_new();
     io->later = event_new(base, -1, 0, on_later, io);
     io->tick = event_new(base, -1, EV_PERSIST, on_tick, io);
     return io;
@@ -525,6 +543,7 @@ void lane_io_destroy(struct lane_io **at)
     event_free(io->later);
     lanes_destroy(&io->lanes);
     worker_counts_free(&io->counts);
+    refused_workers_destroy(&io->refused);
     buffer_free(&io->header);
     free(io);
 }
@@ -660,6 +679,7 @@ void lane_io_view(const struct lane_io *io, enum pool pool, struct lane_view *vi
         .replays = counters->replays,
         .resets = counters->resets,
     };
+    view->refused_workers = refused_workers_count(io->refused, pool, clock_ms());
     view->queued = lane_queued(io->lanes, pool, &view->queued_bytes);
     view_sessions(io, pool, view);
 }
@@ -684,4 +704,10 @@ bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
         .last_seen_ms = (now_us() - session.heard_us) / 1000,
     };
     return true;
+}
+
+bool lane_io_refused(const struct lane_io *io, enum pool pool, size_t index,
+                     struct refused_worker *worker)
+{
+    return refused_workers_at(io->refused, pool, index, worker);
 }

@@ -10,6 +10,7 @@
 #include "common/errors.h"
 #include "common/settings.h"
 #include "gateway/body.h"
+#include "gateway/refused_workers.h"
 #include "proto/kinds.h"
 #include "proto/messages.h"
 
@@ -100,7 +101,8 @@ struct lane_view {
     uint64_t queued, queued_bytes, oldest_ms; /* waiting */
     uint64_t in_flight;                       /* at workers */
     uint64_t workers, credits;
-    uint64_t troubled; /* workers that complain */
+    uint64_t troubled;        /* workers that complain */
+    uint64_t refused_workers; /* that speak another version of the protocol */
     uint64_t submitted, finished, failed, cancelled, redelivered, refused; /* since the start */
     uint64_t deaths, stale_dropped, garbage, replays, resets;
 };
@@ -113,5 +115,8 @@ void lane_io_view(const struct lane_io *io, enum pool pool, struct lane_view *vi
 /* The worker at `index` of the pool's list; false past the end. */
 bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
                     struct worker_view *view);
+/* The same of those that are refused, which lane_io_view counts. */
+bool lane_io_refused(const struct lane_io *io, enum pool pool, size_t index,
+                     struct refused_worker *worker);
 
 #endif

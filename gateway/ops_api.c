@@ -102,22 +102,44 @@ static void write_worker(struct buffer *out, const struct worker_view *worker)
                   (uintmax_t)worker->last_seen_ms);
 }
 
+static void write_workers(struct buffer *out, const struct lane_io *lanes, enum pool pool)
+{
+    struct worker_view worker;
+    buffer_append_text(out, "\"workers\":[");
+    for (size_t i = 0; i < WORKERS_SHOWN_MAX && lane_io_worker(lanes, pool, i, &worker); i++) {
+        if (i) buffer_append_char(out, ',');
+        write_worker(out, &worker);
+    }
+    buffer_append_char(out, ']');
+}
+
+/* Workers that speak another version of the protocol. */
+static void write_refused(struct buffer *out, const struct lane_io *lanes, enum pool pool)
+{
+    struct refused_worker worker;
+    buffer_append_text(out, ",\"refused_workers\":[");
+    for (size_t i = 0; lane_io_refused(lanes, pool, i, &worker); i++) {
+        buffer_append_text(out, i ? ",{" : "{");
+        write_text_member(out, "address", worker.address);
+        buffer_printf(out, "\"protocol\":%ju,\"times\":%ju,\"last_seen_ms\":%ju}",
+                      (uintmax_t)worker.protocol, (uintmax_t)worker.times,
+                      (uintmax_t)(clock_ms() - worker.last_ms));
+    }
+    buffer_append_char(out, ']');
+}
+
 static void write_pool(struct buffer *out, const struct lane_io *lanes, enum pool pool)
 {
     struct lane_view view = {0};
-    struct worker_view worker;
     lane_io_view(lanes, pool, &view);
     buffer_append_char(out, '{');
     write_text_member(out, "pool", pool_name(pool));
     for (size_t i = 0; i < ARRAY_LEN(lane_numbers); i++)
         buffer_printf(out, "\"%s\":%ju,", lane_numbers[i].name,
                       (uintmax_t)shown_value(&view, &lane_numbers[i]));
-    buffer_append_text(out, "\"workers\":[");
-    for (size_t i = 0; i < WORKERS_SHOWN_MAX && lane_io_worker(lanes, pool, i, &worker); i++) {
-        if (i) buffer_append_char(out, ',');
-        write_worker(out, &worker);
-    }
-    buffer_append_text(out, "]}");
+    write_workers(out, lanes, pool);
+    write_refused(out, lanes, pool);
+    buffer_append_char(out, '}');
 }
 
 /* Vectors that follow documents: jobs at work, and embedders that fail. */
@@ -160,6 +182,7 @@ static void set_lane_metrics(const struct lane_io *lanes, enum pool pool)
     struct lane_view view = {0};
     lane_io_view(lanes, pool, &view);
     metric_set(METRIC_LANE_WORKERS, (double)view.workers, pool_name(pool), NULL);
+    metric_set(METRIC_WORKERS_REFUSED, (double)view.refused_workers, pool_name(pool), NULL);
     for (size_t i = 0; i < ARRAY_LEN(lane_numbers); i++)
         metric_set(lane_numbers[i].metric,
                    (double)shown_value(&view, &lane_numbers[i]) * lane_numbers[i].unit,

@@ -14,6 +14,7 @@
 
 #define GREETING_TIMEOUT_MS 3000
 #define REOPEN_AFTER_MS     50
+#define REFUSED_PAUSE_MS    2000 /* after a gateway of another version, which stays that for long */
 #define FRAMES_MAX          (1 + JOB_FRAMES)
 #define SEND_HWM            10000
 #define HEADER_SLACK        (64 * 1024)
@@ -136,6 +137,7 @@ static void on_welcome(struct session *session, const struct welcome_message *we
 {
     if (session->state != SESSION_GREETING) return;
     session->state = SESSION_SERVING;
+    session->foreign_protocol = 0;
     session->epoch = welcome->epoch;
     session->takes_tails = welcome->takes_tails;
     session->heartbeat_ms = MAX(welcome->heartbeat_ms, 1u);
@@ -213,6 +215,18 @@ static void say_hello(struct session *session)
     session_send(session, &message, NULL, 0);
 }
 
+/* Said once, until the gateway has spoken our version. */
+static void part_from_foreigner(struct session *session, uint64_t protocol)
+{
+    if (session->foreign_protocol != protocol)
+        log_error("refused by gateway address=%s:%u: it speaks protocol version %llu, this worker"
+                  " %d; trying on",
+                  session->host, session->port, (unsigned long long)protocol, PROTOCOL_VERSION);
+    session->foreign_protocol = protocol;
+    session->pause_ms = REFUSED_PAUSE_MS;
+    end_soon(session, error_text(ERR_PROTOCOL_VERSION));
+}
+
 static bool on_jobs(void *context)
 {
     struct session *session = context;
@@ -227,7 +241,9 @@ static bool on_jobs(void *context)
     struct slice header = {zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0])};
     err_t error = message_decode(header, &arena, &message);
     session->heard_ms = clock_ms();
-    if (error)
+    if (error == ERR_PROTOCOL_VERSION)
+        part_from_foreigner(session, message.protocol);
+    else if (error)
         end_soon(session, error_text(error));
     else
         deal_with(session, &message, frames + 1, MIN(count, (size_t)FRAMES_MAX) - 1);
@@ -337,6 +353,7 @@ static void session_open(struct session *session)
     session->serial++;
     session->state = SESSION_OPENING;
     session->end_reason = NULL;
+    session->pause_ms = REOPEN_AFTER_MS;
     session->topic_len = 0;
     session->tokens_full = false;
     session->tokens.len = 0;
@@ -383,7 +400,7 @@ static void on_end(evutil_socket_t fd, short what, void *context)
                                         &worker->lingering, &worker->active};
     (void)fd, (void)what;
     if (session->state == SESSION_CLOSED) return;
-    if (session->state >= SESSION_GREETING)
+    if (session->state >= SESSION_GREETING && !session->foreign_protocol)
         log_warn("session over address=%s:%u epoch=%llu reason=\"%s\"", session->host,
                  session->port, (unsigned long long)session->epoch, session->end_reason);
     close_sockets(session);
@@ -435,7 +452,7 @@ void session_tick(struct session *session, uint64_t late_ms, uint64_t now_ms)
 {
     switch (session->state) {
     case SESSION_CLOSED:
-        if (session->listed && now_ms - session->since_ms >= REOPEN_AFTER_MS &&
+        if (session->listed && now_ms - session->since_ms >= session->pause_ms &&
             !session->worker->draining)
             session_open(session);
         break;

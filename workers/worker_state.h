@@ -42,6 +42,8 @@ struct session {
     struct zmq_watch *jobs_watch, *tokens_watch, *jobs_monitor_watch, *tokens_monitor_watch;
     struct event *end; /* deferred: a session is never ended from inside its own callbacks */
     const char *end_reason;
+    uint64_t pause_ms;         /* before it is opened again */
+    uint64_t foreign_protocol; /* the unknown version that the gateway spoke last; 0: it didn't */
     char topic[64];
     size_t topic_len;
     struct buffer tokens; /* put, not yet sent */

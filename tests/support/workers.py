@@ -31,6 +31,7 @@ class Worker:
             "PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
             "GATEWAYS": f"127.0.0.1:{system.port + 1}",
             "DATABASE_URL": system.store.url, **environment}
+        self.prefix = []  # a command that runs the program
         self.process = None
         self.started = None
 
@@ -46,7 +47,7 @@ class Worker:
         self.started = time.monotonic()
         with open(self.system.data / "log" / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [str(BIN / self.program), "--name", self.name], env=self.environment,
+                [*self.prefix, str(BIN / self.program), "--name", self.name], env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 
     @property
