@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/sealing.h"
@@ -52,22 +53,33 @@ static bool read_options(int argc, char **argv, struct rekey *rekey)
     return optind == argc;
 }
 
-/* What neither a flag nor the environment says comes from the data folder. */
-static bool look_into_folder(struct rekey *rekey)
+/* What the environment does not give comes from the data folder. */
+static bool find_secrets(struct rekey *rekey)
 {
     struct settings *settings = &rekey->settings;
-    const char *store = getenv("DATABASE_URL");
-    static char url[4096];
-    if (rekey->url) settings->database_url = rekey->url;
     if (!rekey->data) return true;
     if (!secret_read(rekey->data, SECRET_KMS, rekey->key) ||
         !secret_read(rekey->data, SECRET_KMS_PREVIOUS, rekey->previous))
         return false;
     if (!*settings->agent_kms_key) settings->agent_kms_key = rekey->key;
     if (!*settings->agent_kms_key_previous) settings->agent_kms_key_previous = rekey->previous;
-    snprintf(url, sizeof(url), "sqlite:%s/millrace.db", rekey->data);
-    if (!rekey->url && (!store || !*store)) settings->database_url = url;
     return true;
+}
+
+/* The data folder's store has to be there: opening would make one that has no keys, and whoever
+ * read that all are sealed anew would throw away what opens those of the store that is really used.
+ */
+static bool find_store(struct rekey *rekey)
+{
+    static char url[4096];
+    const char *given = getenv("DATABASE_URL"), *path = url + strlen("sqlite:");
+    if (rekey->url) rekey->settings.database_url = rekey->url;
+    if (rekey->url || !rekey->data || (given && *given)) return true;
+    snprintf(url, sizeof(url), "sqlite:%s/millrace.db", rekey->data);
+    rekey->settings.database_url = url;
+    if (!access(path, F_OK)) return true;
+    complain("there is no %s: name the store with DATABASE_URL or --database-url", path);
+    return false;
 }
 
 static bool reseal(void *context, struct slice tenant, struct slice sealed, struct buffer *fresh)
@@ -110,7 +122,7 @@ int rekey_main(int argc, char **argv)
     struct rekey rekey = {0};
     log_open("rekey", "warn");
     if (!read_options(argc, argv, &rekey)) return EXIT_USAGE;
-    int status = look_into_folder(&rekey) ? run(&rekey) : 1;
+    int status = find_secrets(&rekey) && find_store(&rekey) ? run(&rekey) : 1;
     explicit_bzero(&rekey, sizeof(rekey));
     return status;
 }

@@ -1,16 +1,16 @@
 """One dependency for each process: settings and secrets reach those that need them, and no others."""
-import os
 import pathlib
 import tempfile
 import unittest
 
-from system import System
+from system import System, store_for
 
 PROCESSES = ("gateway", "embedder-1", "retriever-1", "generator-1")
-STORE = tempfile.TemporaryDirectory()
+FOLDER = tempfile.TemporaryDirectory()
+STORE = store_for(FOLDER.name)
 GIVEN = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
-    "DATABASE_URL": f"sqlite:{STORE.name}/elsewhere.db",
+    "DATABASE_URL": STORE.url,
     "OPENAI_API_KEY": "sk-openai-test",
     "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
     "MISTRAL_API_KEY": "mistral-test",
@@ -43,7 +43,8 @@ WANT = {
 class Environment(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.addClassCleanup(STORE.cleanup)
+        cls.addClassCleanup(FOLDER.cleanup)
+        cls.addClassCleanup(STORE.drop)
         cls.system = cls.enterClassContext(System(environment=GIVEN))
         cls.seen = {name: cls.environment_of(cls.system.pid(name)) for name in PROCESSES}
 
@@ -68,7 +69,7 @@ class Environment(unittest.TestCase):
 
     def test_the_store_that_was_asked_for_is_used(self):
         self.system.portfolio("there", [{"source": "a", "content": "Here."}])
-        self.assertTrue(os.path.exists(f"{STORE.name}/elsewhere.db"))
+        self.assertEqual(len(STORE.rows("SELECT 1 FROM documents WHERE source = 'a'")), 1)
         self.assertFalse((self.system.data / "millrace.db").exists())
 
     def test_no_secret_stands_in_a_log(self):

@@ -1,17 +1,17 @@
 """Keys of providers: sealed before anything keeps them, opened for the provider alone, never told again;
 the key that seals them, and its change."""
+import contextlib
 import json
 import os
 import pathlib
 import shutil
-import sqlite3
 import stat
 import subprocess
 import tempfile
 import unittest
 
 from scripted_provider import ScriptedProvider, model
-from system import BIN, System, wait_for
+from system import BIN, System, store_for, wait_for
 from workers import Worker
 
 GENERATOR = "millrace-generator"
@@ -51,12 +51,16 @@ class Sealed(KeyCase):
         self.system = self.enterContext(System(environment=self.environment()))
 
     def everything_kept(self):
-        """All bytes of the data folder."""
-        return {path: path.read_bytes() for path in self.system.data.rglob("*") if path.is_file()}
+        """All bytes of the data folder and of the store."""
+        kept = {}
+        for folder in {self.system.data, self.system.store.folder}:
+            for path in filter(pathlib.Path.is_file, folder.rglob("*")):
+                with contextlib.suppress(FileNotFoundError):  # PostgreSQL's come and go
+                    kept[path] = path.read_bytes()
+        return kept
 
     def sealed_texts(self):
-        with sqlite3.connect(self.system.data / "millrace.db") as store:
-            return [row[0] for row in store.execute("SELECT api_key FROM agents WHERE api_key <> ''")]
+        return [text for text, in self.system.store.rows("SELECT api_key FROM agents WHERE api_key <> ''")]
 
     def test_a_key_that_was_given_stands_nowhere_and_is_told_to_nobody(self):
         keys = ["sk-own-4711", "sk-fallback-4712", "sk-changed-4713"]
@@ -71,7 +75,9 @@ class Sealed(KeyCase):
         for reply in replies:
             for hidden in (*keys, "v1.", '"api_key"'):
                 self.assertNotIn(hidden.encode(), reply.body)
-        for path, content in self.everything_kept().items():
+        kept, sealed = self.everything_kept(), self.sealed_texts()[0].encode()
+        self.assertTrue(any(sealed in content for content in kept.values()))
+        for path, content in kept.items():
             for key in keys:
                 self.assertNotIn(key.encode(), content, path)
 
@@ -180,9 +186,13 @@ class Rekey(KeyCase):
     def system(self):
         return System(data=self.data, environment=self.environment())
 
-    def rekey(self, *flags, **environment):
+    def rekey(self):
+        return self.run_rekey("--data", str(self.data), **store_for(self.data).environment)
+
+    @staticmethod
+    def run_rekey(*flags, **environment):
         return subprocess.run(
-            [BIN / "millrace", "rekey", *(flags or ("--data", str(self.data)))],
+            [BIN / "millrace", "rekey", *flags],
             env={"PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0", **environment},
             capture_output=True, text=True, timeout=60)
 
@@ -225,14 +235,20 @@ class Rekey(KeyCase):
             self.assertIsNone(self.outcome(system, kept))
 
     def test_it_asks_for_a_key_and_refuses_what_is_none(self):
-        url = f"sqlite:{self.data}/store.db"
-        missing = self.rekey("--database-url", url)
-        wrong = self.rekey("--database-url", url, AGENT_KMS_KEY="swordfish")
+        url = store_for(self.data).url
+        missing = self.run_rekey("--database-url", url)
+        wrong = self.run_rekey("--database-url", url, AGENT_KMS_KEY="swordfish")
         self.assertEqual(missing.returncode, 1)
         self.assertIn("which key?", missing.stderr)
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("AGENT_KMS_KEY is wrong", wrong.stderr)
         self.assertNotIn("swordfish", wrong.stderr)
+
+    def test_it_makes_no_store_where_there_is_none(self):
+        got = self.run_rekey("--data", str(self.data), AGENT_KMS_KEY=43 * "A" + "=")
+        self.assertEqual((got.returncode, got.stdout), (1, ""))
+        self.assertIn("millrace.db: name the store with DATABASE_URL", got.stderr)
+        self.assertEqual(list(self.data.iterdir()), [])
 
 
 class Environment(KeyCase):

@@ -25,6 +25,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from urllib.parse import parse_qs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "build" / "bin"))
@@ -122,9 +123,19 @@ class Stream:
 class FileStore:
     """The SQLite file that a system makes."""
 
+    environment = {}  # what a command that knows the system's folder has to be told of its store
+
     def __init__(self, path):
-        self.path = path
+        self.path = pathlib.Path(path)
         self.url = f"sqlite:{path}"
+
+    @property
+    def folder(self):
+        """Where all lies that it keeps."""
+        return self.path.parent
+
+    def check(self, _):
+        """Nothing but a store of its own could be in the system's folder."""
 
     def rows(self, sql):
         with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as store:
@@ -142,6 +153,8 @@ class Database:
         self.server = server
         self.name = "flow_" + hashlib.sha256(str(name).encode()).hexdigest()[:16]
         self.url = f"{address.rpartition('/')[0]}/{self.name}?{options}"
+        self.environment = {"DATABASE_URL": self.url}
+        self.folder = pathlib.Path(parse_qs(options)["host"][0])
         if not self.ask(server, f"SELECT 1 FROM pg_database WHERE datname = '{self.name}'"):
             self.ask(server, f"CREATE DATABASE {self.name}")
 
@@ -154,12 +167,16 @@ class Database:
     def rows(self, sql):
         return [tuple(row.split("\x1f")) for row in self.ask(self.url, sql).split("\x1e") if row]
 
+    def check(self, data):
+        """Whoever was told of a database makes no file beside it."""
+        assert not (data / "millrace.db").exists(), f"a file beside {self.url}"
+
     def drop(self):
         self.ask(self.server, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
 
 def store_for(folder):
-    """The store of whoever works in that folder: `url`, `rows(sql)`, `drop()`."""
+    """The store of whoever works in that folder: `url`, `environment`, `folder`, `rows(sql)`, `check(data)`, `drop()`."""
     server = os.environ.get("MILLRACE_TEST_STORE")
     return Database(server, folder) if server else FileStore(f"{folder}/millrace.db")
 
@@ -251,6 +268,7 @@ class System:
         deaths = [line for line in self.said if "ended with" in line or "was killed" in line]
         assert status == 0, f"the supervisor ended with {status}: {''.join(self.said)}"
         assert len(deaths) <= self.expected_deaths, f"unexpected: {deaths}"
+        self.store.check(self.data)
         assert not any("have not stopped in time" in line for line in self.said), self.said
         for name, text in self.logs().items():
             assert not any(alarm in text for alarm in ALARMS), f"{name} complains"
