@@ -9,6 +9,7 @@ installation; nothing of the system is changed.
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import pwd
@@ -22,6 +23,7 @@ KEEP = pathlib.Path(os.environ.get("MILLRACE_POSTGRES_DIR", f"/var/tmp/millrace-
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SOURCES = f"deb-src [signed-by={KEYRING}] http://deb.debian.org/debian trixie main\n"
 START_SECONDS = 30
+NEW_DATA = ("-U", "millrace", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 class Missing(Exception):
@@ -91,17 +93,22 @@ def build_private(source, root):
         making.rename(root)
 
 
+def made_once(path, make):
+    """Whoever comes first makes what is kept at that path; it comes by one rename, so it is whole."""
+    KEEP.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with open(KEEP / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            make()
+
+
 def installation():
     """The folder of a server that has pgvector; made once, by whoever comes first."""
     source = newest_installation()
     if pathlib.Path(f"/usr/share/postgresql/{source.name}/extension/vector.control").exists():
         return source
     root = KEEP / source.name
-    KEEP.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with open(KEEP / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
-            build_private(source, root)
+    made_once(root, lambda: build_private(source, root))
     return root / source.relative_to("/")
 
 
@@ -119,17 +126,43 @@ def become_server():
     ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG: a fast shutdown
 
 
+def call(program, *arguments):
+    """Runs a program of the server's as the user that it runs as."""
+    return run(program, *arguments, preexec_fn=become_server, cwd="/",
+               env={**os.environ, "LC_ALL": "C.UTF-8"})
+
+
+def folder_of_server(parent=None):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-postgres-", dir=parent))
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres")
+    return folder
+
+
+def initial_data(programs):
+    """What initdb makes, and takes four times as long for as all else that a server needs to start:
+    made once, and copied by every server."""
+    built = (run(programs / "postgres", "--version"), *NEW_DATA)
+    kept = KEEP / f"data-{hashlib.sha256(' '.join(built).encode()).hexdigest()[:16]}"
+
+    def make():
+        folder = folder_of_server(KEEP)
+        call(programs / "initdb", "-D", folder / "data", *NEW_DATA)
+        (folder / "data").rename(kept)
+        folder.rmdir()
+
+    made_once(kept, make)
+    return kept
+
+
 class Server:
     """One server on a socket in `folder`."""
 
     def __init__(self):
         self.bin = installation() / "bin"
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-postgres-"))
-        if os.getuid() == 0:
-            shutil.chown(self.folder, "postgres")
+        self.folder = folder_of_server()
         self.process = None
-        self.call("initdb", "-D", self.data, "-U", "millrace", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8", "--no-sync")
+        call("/usr/bin/cp", "-r", "--reflink=auto", initial_data(self.bin), self.data)
         self.start()
 
     @property
@@ -138,10 +171,6 @@ class Server:
 
     def url(self, database="postgres"):
         return f"postgresql:///{database}?host={self.folder}&user=millrace"
-
-    def call(self, program, *arguments):
-        return run(self.bin / program, *arguments, preexec_fn=become_server, cwd="/",
-                   env={**os.environ, "LC_ALL": "C.UTF-8"})
 
     def start(self):
         log = open(self.folder / "log", "ab")
