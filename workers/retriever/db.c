@@ -115,6 +115,33 @@ struct slice rows_copy(const struct rows *rows, int column, struct arena *arena)
     return arena_slice(arena, rows_text(rows, column));
 }
 
+/* --- many rows --- */
+
+struct copy db_copy(struct db *db, const char *insert, const char *types, size_t count)
+{
+    bool in_bulk = db->driver->copy_row && count >= db->driver->copy_rows_min;
+    return (struct copy){.db = db, .insert = insert, .types = types, .in_bulk = in_bulk};
+}
+
+void copy_row(struct copy *copy, ...)
+{
+    const struct db_driver *driver = copy->db->driver;
+    va_list args;
+    va_start(args, copy);
+    if (copy->in_bulk)
+        driver->copy_row(copy, args);
+    else if (!copy->error)
+        copy->error = driver->run(copy->db, copy->insert, copy->types, args);
+    va_end(args);
+}
+
+err_t copy_end(struct copy *copy)
+{
+    if (copy->in_bulk && copy->rows.len) copy->error = copy->db->driver->copy_end(copy);
+    buffer_free(&copy->rows);
+    return copy->error;
+}
+
 /* --- what is not a statement --- */
 
 uint64_t db_now_ms(const struct db *db)

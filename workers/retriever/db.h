@@ -17,6 +17,7 @@
 #include <stdarg.h>
 
 #include "common/arena.h"
+#include "common/buffer.h"
 #include "common/errors.h"
 
 #define DB_STATEMENTS 256 /* more than the program has; a power of two */
@@ -33,9 +34,14 @@ struct rows {
     err_t error;
 };
 
+struct copy;
+
 struct db_driver {
     void (*select)(struct rows *rows, const char *sql, const char *types, va_list args);
     err_t (*run)(struct db *db, const char *sql, const char *types, va_list args);
+    void (*copy_row)(struct copy *copy, va_list args); /* NULL: it knows no faster way */
+    err_t (*copy_end)(struct copy *copy);
+    size_t copy_rows_min; /* with fewer rows that way is not faster */
     bool (*next)(struct rows *rows);
     void (*end)(struct rows *rows);
     uint64_t (*u64)(const struct rows *rows, int column);
@@ -90,6 +96,27 @@ struct slice rows_text(const struct rows *rows, int column);
 struct slice rows_blob(const struct rows *rows, int column);
 /* As rows_text, copied. */
 struct slice rows_copy(const struct rows *rows, int column, struct arena *arena);
+
+/* --- many rows --- */
+
+/* Rows on their way into a table, all by one INSERT or faster where the database has a way. */
+struct copy {
+    struct db *db;
+    const char *insert, *types;
+    bool in_bulk;
+    struct buffer rows; /* the driver's, until the end */
+    err_t error;
+};
+
+/* For about `count` rows, in a transaction. `insert` is "INSERT INTO table (columns) VALUES (?,
+ * ...)" and no more than that, kept by its address as any statement; `types` are those of a row's
+ * values.
+ */
+struct copy db_copy(struct db *db, const char *insert, const char *types, size_t count);
+void copy_row(struct copy *copy, ...);
+/* Always to be called, once; the rows are there after it at the latest. The first error, with what
+ * db_run says of errors in transactions. */
+err_t copy_end(struct copy *copy) MUST_USE;
 
 /* --- what is not a statement --- */
 

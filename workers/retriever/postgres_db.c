@@ -1,6 +1,5 @@
 #include "workers/retriever/postgres_db.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,12 +8,13 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/retriever/postgres_values.h"
 
 #define ANSWER_MS      20000 /* a server that says nothing for so long is gone */
 #define PATIENT_MS     3600000
 #define RETRY_MS_FIRST 50
 #define RETRY_MS_MAX   2000
-#define VALUES_MAX     32
+#define COPY_ROWS_MIN  16 /* fewer are inserted: COPY takes two round trips of its own */
 
 /* Whoever writes holds this lock, so that writers of all hosts come one after another. */
 #define WRITE_LOCK "pg_advisory_xact_lock(7014721)"
@@ -28,9 +28,6 @@ static const char session[] =
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = "
     "off;"
     "SET millrace.writes = '1'";
-
-/* Types by their numbers, which PostgreSQL never changes. */
-enum { TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_TEXT = 25, TYPE_FLOAT8 = 701 };
 
 static struct postgres_db *postgres_of(const struct rows *rows)
 {
@@ -274,52 +271,6 @@ void postgres_db_stop(struct postgres_db *db)
 
 /* --- sending --- */
 
-/* Values as PostgreSQL takes them: binary, big-endian. Texts have no NUL: the codec lets none in.
- */
-struct values {
-    int count;
-    Oid types[VALUES_MAX];
-    const char *bytes[VALUES_MAX];
-    int lengths[VALUES_MAX], formats[VALUES_MAX];
-    uint64_t numbers[VALUES_MAX];
-};
-
-static void add_bytes(struct values *values, Oid type, struct slice bytes)
-{
-    int i = values->count++;
-    if (i == VALUES_MAX || bytes.len > INT32_MAX) abort();
-    values->types[i] = type;
-    values->bytes[i] = bytes.ptr ? bytes.ptr : "";
-    values->lengths[i] = (int)bytes.len;
-    values->formats[i] = 1;
-}
-
-static void add_number(struct values *values, Oid type, uint64_t number)
-{
-    values->numbers[values->count] = htobe64(number);
-    add_bytes(values, type, (struct slice){(char *)&values->numbers[values->count], 8});
-}
-
-static void values_bind(struct values *values, Oid vector, const char *types, va_list args)
-{
-    double real;
-    uint64_t bits;
-    *values = (struct values){0};
-    for (; *types; types++) switch (*types) {
-        case 'i': add_number(values, TYPE_INT8, va_arg(args, uint64_t)); break;
-        case 'd':
-            real = va_arg(args, double);
-            memcpy(&bits, &real, sizeof(bits));
-            add_number(values, TYPE_FLOAT8, bits);
-            break;
-        case 't': add_bytes(values, TYPE_TEXT, va_arg(args, struct slice)); break;
-        case 's': add_bytes(values, TYPE_TEXT, slice_of(va_arg(args, const char *))); break;
-        case 'v': add_bytes(values, vector, va_arg(args, struct slice)); break;
-        case 'b': add_bytes(values, TYPE_BYTEA, va_arg(args, struct slice)); break;
-        default: abort();
-        }
-}
-
 /* `?` and `?2` become `$1` and `$2`. */
 static void translate(const char *sql, struct buffer *out)
 {
@@ -348,7 +299,7 @@ static struct postgres_statement *statement_of(struct postgres_db *db, const cha
 }
 
 static bool send_prepare(struct postgres_db *db, struct postgres_statement *statement,
-                         const char *name, const struct values *values)
+                         const char *name, const struct postgres_values *values)
 {
     struct buffer text = {0};
     translate(statement->sql, &text);
@@ -360,7 +311,8 @@ static bool send_prepare(struct postgres_db *db, struct postgres_statement *stat
     return true;
 }
 
-static bool send_statement(struct postgres_db *db, const char *sql, const struct values *values)
+static bool send_statement(struct postgres_db *db, const char *sql,
+                           const struct postgres_values *values)
 {
     struct postgres_statement *statement = statement_of(db, sql);
     char name[24];
@@ -374,7 +326,7 @@ static bool send_statement(struct postgres_db *db, const char *sql, const struct
 }
 
 /* A statement that is not kept. */
-static bool send_once(struct postgres_db *db, const char *sql, const struct values *values)
+static bool send_once(struct postgres_db *db, const char *sql, const struct postgres_values *values)
 {
     struct buffer text = {0};
     translate(sql, &text);
@@ -388,8 +340,9 @@ static bool send_once(struct postgres_db *db, const char *sql, const struct valu
 enum manner { NOW, LATER, ONCE };
 
 /* Sends, and waits unless LATER. */
-static err_t perform_once(struct postgres_db *db, const char *sql, const struct values *values,
-                          enum manner manner, PGresult **result)
+static err_t perform_once(struct postgres_db *db, const char *sql,
+                          const struct postgres_values *values, enum manner manner,
+                          PGresult **result)
 {
     err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
     if (!error && is_stopped(db)) error = ERR_STORE_UNAVAILABLE;
@@ -404,9 +357,9 @@ static err_t perform_once(struct postgres_db *db, const char *sql, const struct 
 static err_t perform(struct postgres_db *db, const char *sql, const char *types, va_list args,
                      enum manner manner, PGresult **result)
 {
-    struct values values;
+    struct postgres_values values;
     bool was_connected = db->connection, whole = !db->in_transaction;
-    values_bind(&values, db->vector_oid, types, args);
+    postgres_values_bind(&values, db->vector_oid, types, args);
     err_t error = perform_once(db, sql, &values, manner, result);
     if (error == ERR_STORE_UNAVAILABLE && whole && was_connected)
         error = perform_once(db, sql, &values, manner, result);
@@ -503,6 +456,27 @@ err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice row
     if (lost || !PQenterPipelineMode(db->connection))
         return lose(db, PQerrorMessage(db->connection));
     db->failed = error;
+    return error;
+}
+
+static void postgres_copy_row(struct copy *copy, va_list args)
+{
+    postgres_row_of(&copy->rows, copy->types, args);
+}
+
+/* "INSERT INTO chunks (id, text) VALUES (?, ?)" has the table and its columns. */
+static err_t postgres_copy_end(struct copy *copy)
+{
+    static const char into[] = "INSERT INTO ";
+    struct buffer sql = {0};
+    const char *target = copy->insert + strlen(into);
+    buffer_printf(&sql, "COPY %.*s FROM STDIN BINARY", (int)(strstr(target, " VALUES") - target),
+                  target);
+    buffer_append_char(&sql, '\0');
+    postgres_rows_end(&copy->rows);
+    err_t error =
+        postgres_db_copy((struct postgres_db *)copy->db, sql.data, buffer_slice(&copy->rows));
+    buffer_free(&sql);
     return error;
 }
 
@@ -634,6 +608,9 @@ err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool 
 static const struct db_driver driver = {
     .select = postgres_select,
     .run = postgres_run,
+    .copy_row = postgres_copy_row,
+    .copy_end = postgres_copy_end,
+    .copy_rows_min = COPY_ROWS_MIN,
     .next = postgres_next,
     .end = postgres_end,
     .u64 = column_u64,

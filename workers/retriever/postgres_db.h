@@ -58,8 +58,7 @@ err_t postgres_db_connect(struct postgres_db *db) MUST_USE;
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
 err_t postgres_db_long(struct postgres_db *db) MUST_USE;
-/* Runs a statement that is not kept: its text need not stay. One letter more: v struct slice, a
- * vector in pgvector's binary form. */
+/* Runs a statement that is not kept: its text need not stay. Letters as postgres_values.h. */
 struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
 /* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "workers/embedder/embedder.h"
+#include "workers/retriever/postgres_values.h"
 #include "workers/retriever/terms.h"
 
 #define INDEX_LOCK     "7014723" /* with a portfolio's id: who makes or follows its partitions */
@@ -28,55 +29,30 @@ static err_t run_for(struct db *db, uint64_t id, const char *format)
 
 struct load {
     struct buffer embeddings, postings; /* COPY's binary form */
+    struct buffer vector;               /* of the row under way */
     uint64_t portfolio_id, chunks, terms;
     size_t dimensions;
 };
 
-static void put16(struct buffer *out, uint16_t value)
+/* The stored vector, a float32 scale and a byte a dimension, as pgvector takes it; empty where
+ * there is none of these dimensions. */
+static struct slice unpack(struct load *load, struct slice packed)
 {
-    value = htobe16(value);
-    buffer_append(out, &value, sizeof(value));
-}
-
-static void put32(struct buffer *out, uint32_t value)
-{
-    value = htobe32(value);
-    buffer_append(out, &value, sizeof(value));
-}
-
-static void put_number(struct buffer *out, uint64_t value)
-{
-    put32(out, sizeof(value));
-    value = htobe64(value);
-    buffer_append(out, &value, sizeof(value));
-}
-
-static void put_head(struct buffer *out)
-{
-    if (out->len) return;
-    buffer_append(out, "PGCOPY\n\377\r\n\0", 11);
-    put32(out, 0);
-    put32(out, 0);
-}
-
-/* The stored vector, a float32 scale and a byte a dimension, as pgvector takes it. */
-static void put_vector(struct buffer *out, struct slice packed, size_t dimensions)
-{
+    struct buffer *out = &load->vector;
+    uint16_t head[] = {htobe16((uint16_t)load->dimensions), 0};
     float scale;
-    if (!packed.len || packed.len != sizeof(scale) + dimensions) {
-        put32(out, UINT32_MAX); /* NULL */
-        return;
-    }
+    out->len = 0;
+    if (packed.len != sizeof(scale) + load->dimensions) return (struct slice){0};
     memcpy(&scale, packed.ptr, sizeof(scale));
-    put32(out, (uint32_t)(4 + 4 * dimensions));
-    put16(out, (uint16_t)dimensions);
-    put16(out, 0);
-    for (size_t i = 0; i < dimensions; i++) {
+    buffer_append(out, head, sizeof(head));
+    for (size_t i = 0; i < load->dimensions; i++) {
         float value = scale * (float)(int8_t)packed.ptr[sizeof(scale) + i];
         uint32_t bits;
         memcpy(&bits, &value, sizeof(bits));
-        put32(out, bits);
+        bits = htobe32(bits);
+        buffer_append(out, &bits, sizeof(bits));
     }
+    return buffer_slice(out);
 }
 
 static uint64_t length_of(struct slice terms)
@@ -90,31 +66,19 @@ static uint64_t length_of(struct slice terms)
 
 static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length, struct slice terms)
 {
-    struct buffer *out = &load->postings;
     struct slice term;
     unsigned count;
-    put_head(out);
-    while (terms_next(&terms, &term, &count)) {
-        put16(out, 5);
-        put_number(out, load->portfolio_id);
-        put_number(out, chunk_id);
-        put32(out, (uint32_t)term.len);
-        buffer_append_slice(out, term);
-        put_number(out, count);
-        put_number(out, length);
-    }
+    while (terms_next(&terms, &term, &count))
+        postgres_row(&load->postings, "iitii", load->portfolio_id, chunk_id, term, (uint64_t)count,
+                     length);
 }
 
 /* A row as refresh_select gives it. */
 static void put_row(struct load *load, const struct rows *rows)
 {
     uint64_t chunk_id = rows_u64(rows, 0), length = length_of(rows_blob(rows, 6));
-    put_head(&load->embeddings);
-    put16(&load->embeddings, 4);
-    put_number(&load->embeddings, load->portfolio_id);
-    put_number(&load->embeddings, chunk_id);
-    put_number(&load->embeddings, length);
-    put_vector(&load->embeddings, rows_blob(rows, 7), load->dimensions);
+    postgres_row(&load->embeddings, "iiiv", load->portfolio_id, chunk_id, length,
+                 unpack(load, rows_blob(rows, 7)));
     put_postings(load, chunk_id, length, rows_blob(rows, 6));
     load->chunks++;
     load->terms += length;
@@ -124,7 +88,7 @@ static err_t flush_to(struct db *db, uint64_t id, const char *table, struct buff
 {
     char sql[SQL_MAX];
     if (!rows->len) return OK;
-    put16(rows, UINT16_MAX);
+    postgres_rows_end(rows);
     snprintf(sql, sizeof(sql), "COPY %s_%" PRIu64 " FROM STDIN BINARY", table, id);
     err_t error = postgres_db_copy((struct postgres_db *)db, sql, buffer_slice(rows));
     rows->len = 0;
@@ -141,6 +105,7 @@ static void load_free(struct load *load)
 {
     buffer_free(&load->embeddings);
     buffer_free(&load->postings);
+    buffer_free(&load->vector);
 }
 
 /* --- making --- */

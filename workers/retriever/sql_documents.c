@@ -165,26 +165,28 @@ err_t document_log(struct work *work, const struct document_row *row)
                       row->chunks ? row->first_chunk : 0, last);
 }
 
-static err_t chunk_insert(struct work *work, const struct document_row *row, size_t position,
-                          const struct ready_chunk *chunk)
+static void chunk_copy(struct copy *copy, const struct document_row *row, size_t position,
+                       const struct ready_chunk *chunk)
 {
-    return db_run(
-        work->db,
-        "INSERT INTO chunks (id, document_id, position, start, \"end\", language, heading, hash,"
-        " terms, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "iiiiistbbt", row->first_chunk + position, row->id, (uint64_t)position, chunk->start,
-        chunk->end, chunk->language, chunk->heading,
-        ((struct slice){(const char *)chunk->hash, CHUNK_HASH_BYTES}), chunk->terms, chunk->text);
+    copy_row(copy, row->first_chunk + position, row->id, (uint64_t)position, chunk->start,
+             chunk->end, chunk->language, chunk->heading,
+             ((struct slice){(const char *)chunk->hash, CHUNK_HASH_BYTES}), chunk->terms,
+             chunk->text);
 }
 
 /* While the portfolio is being rebuilt its new chunks wait for both embedders. */
 err_t chunks_insert(struct work *work, struct document_row *row, const struct ready_document *ready)
 {
     err_t error = db_reserve_chunks(work->db, ready->count, &row->first_chunk);
-    for (size_t i = 0; !error && i < ready->count; i++)
-        error = chunk_insert(work, row, i, &ready->chunks[i]);
-    row->chunks = ready->count;
     if (error) return error;
+    struct copy copy = db_copy(
+        work->db,
+        "INSERT INTO chunks (id, document_id, position, start, \"end\", language, heading, hash,"
+        " terms, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiiistbbt", ready->count);
+    for (size_t i = 0; i < ready->count; i++) chunk_copy(&copy, row, i, &ready->chunks[i]);
+    row->chunks = ready->count;
+    if ((error = copy_end(&copy))) return error;
     return db_run(work->db,
                   "INSERT INTO unindexed (slot, portfolio_id, side, document_id)"
                   " SELECT 2 * c.id + s.side, p.id, s.side, c.document_id FROM portfolios p"
