@@ -7,6 +7,7 @@
 #include "common/ids.h"
 #include "gateway/admin_input.h"
 #include "gateway/auth.h"
+#include "gateway/call.h"
 #include "gateway/directory.h"
 #include "gateway/routes.h"
 #include "proto/codec.h"
@@ -18,15 +19,12 @@
 typedef err_t input_fn(struct admin_input *input, const json_t *value, struct buffer *frame,
                        struct json_problem *problem);
 
-struct call {
-    struct gateway *gateway;
-    struct http_request *http; /* NULL once the exchange is over */
+struct admin_call {
+    struct call base; /* first */
     enum kind kind;
     struct http_target target;
     bool is_list;     /* an array was posted: {"data":[...]} is answered */
     bool brings_keys; /* of an agent: the generator seals them first */
-    uint64_t job;
-    bool waiting;
 };
 
 /* What the ids of the path are. */
@@ -63,7 +61,7 @@ static const struct call_info {
     [KIND_DOCUMENT_DELETE] = {PORTFOLIO_AND_OBJECT_ID, NULL, false, 204},
 };
 
-static uint64_t object_id(const struct call *call)
+static uint64_t object_id(const struct admin_call *call)
 {
     switch (calls[call->kind].ids) {
     case OBJECT_ID: return call->target.ids[0];
@@ -72,13 +70,13 @@ static uint64_t object_id(const struct call *call)
     }
 }
 
-static uint64_t portfolio_id(const struct call *call)
+static uint64_t portfolio_id(const struct admin_call *call)
 {
     return calls[call->kind].ids >= PORTFOLIO_ID ? call->target.ids[0] : 0;
 }
 
 /* Before the exchange is over. */
-static struct slice tenant(const struct call *call)
+static struct slice tenant(const struct admin_call *call)
 {
     return call->target.caller->tenant;
 }
@@ -108,25 +106,25 @@ static err_t read_page(const struct http_request *request, struct select *select
     return error;
 }
 
-static err_t make_select(const struct call *call, struct buffer *frame,
+static err_t make_select(const struct admin_call *call, struct buffer *frame,
                          struct json_problem *problem)
 {
     struct select select = {
         .tenant = tenant(call), .id = object_id(call), .portfolio_id = portfolio_id(call)};
-    err_t error = calls[call->kind].paged ? read_page(call->http, &select, problem) : OK;
+    err_t error = calls[call->kind].paged ? read_page(call->base.http, &select, problem) : OK;
     if (!error) record_encode(select_type(), &select, frame);
     return error;
 }
 
-static err_t make_input(struct call *call, struct buffer *frame, struct json_problem *problem)
+static err_t make_input(struct admin_call *call, struct buffer *frame, struct json_problem *problem)
 {
     struct admin_input input = {
         .tenant = tenant(call),
         .id = object_id(call),
         .portfolio_id = portfolio_id(call),
-        .document_bytes_max = call->gateway->settings->document_bytes_max,
+        .document_bytes_max = call->base.gateway->settings->document_bytes_max,
     };
-    struct slice body = http_body(call->http);
+    struct slice body = http_body(call->base.http);
     if (!body.len && calls[call->kind].bare) body = SLICE("{}");
     json_t *value;
     err_t error = json_read(body, &value, problem);
@@ -154,7 +152,7 @@ static bool is_rebuilt(const struct portfolio *portfolio)
 }
 
 /* 202: vectors follow in the background. */
-static int status_of(const struct call *call, const void *record)
+static int status_of(const struct admin_call *call, const void *record)
 {
     if (call->kind == KIND_PORTFOLIO_REEMBED && is_rebuilt(record)) return 202;
     bool documents = calls[call->kind].input == admin_read_documents;
@@ -162,9 +160,9 @@ static int status_of(const struct call *call, const void *record)
 }
 
 /* An agent that names no provider is shown with the one that it has now. */
-static void show_agent(const struct call *call, struct agent *agent)
+static void show_agent(const struct admin_call *call, struct agent *agent)
 {
-    struct slice serves = slice_of(lane_io_serves(call->gateway->lanes, POOL_GENERATE));
+    struct slice serves = slice_of(lane_io_serves(call->base.gateway->lanes, POOL_GENERATE));
     const char *slash = serves.len ? memchr(serves.ptr, '/', serves.len) : NULL;
     size_t len = slash ? (size_t)(slash - serves.ptr) : serves.len;
     if (agent->provider.len) return;
@@ -172,7 +170,7 @@ static void show_agent(const struct call *call, struct agent *agent)
     if (slash && !agent->model.len) agent->model = (struct slice){slash + 1, serves.len - len - 1};
 }
 
-static void show_agents(const struct call *call, void *record)
+static void show_agents(const struct admin_call *call, void *record)
 {
     const struct record_type *type = kind_info(call->kind)->result();
     const struct list *list = type == agents_type() ? &((struct agents *)record)->data : NULL;
@@ -189,7 +187,7 @@ static void write_list_answer(const struct documents *documents, struct buffer *
 }
 
 /* Documents come as a list; one that was written alone is answered alone. */
-static err_t write_answer(const struct call *call, const void *record, struct buffer *out)
+static err_t write_answer(const struct admin_call *call, const void *record, struct buffer *out)
 {
     const struct documents *documents = record;
     if (calls[call->kind].input != admin_read_documents) {
@@ -204,7 +202,7 @@ static err_t write_answer(const struct call *call, const void *record, struct bu
     return OK;
 }
 
-static void reply(struct call *call, struct slice result)
+static void reply(struct admin_call *call, struct slice result)
 {
     const struct record_type *type = kind_info(call->kind)->result();
     struct arena arena = {0};
@@ -215,51 +213,32 @@ static void reply(struct call *call, struct slice result)
     if (!error) show_agents(call, record);
     if (!error && status != 204) error = write_answer(call, record, &body);
     if (error)
-        http_reply_error(call->http, error, NULL);
+        http_reply_error(call->base.http, error, NULL);
     else
-        http_reply(call->http, status, status == 204 ? NULL : "application/json", &body);
+        http_reply(call->base.http, status, status == 204 ? NULL : "application/json", &body);
     if (error) buffer_free(&body);
     arena_free(&arena);
 }
 
 /* What this gateway changed it must not answer from memory. */
-static void forget_changed(const struct call *call)
+static void forget_changed(const struct admin_call *call)
 {
     enum kind forgets = calls[call->kind].forgets;
-    if (forgets) directory_forget(call->gateway->directory, forgets, object_id(call));
+    if (forgets) directory_forget(call->base.gateway->directory, forgets, object_id(call));
 }
 
-static void call_free_if_over(struct call *call)
+static void on_end(struct call *base, const struct job_end *end)
 {
-    if (!call->http && !call->waiting) free(call);
-}
-
-static void on_end(void *context, const struct job_end *end)
-{
-    struct call *call = context;
-    call->waiting = false;
+    struct admin_call *call = (struct admin_call *)base;
     if (!end->error) forget_changed(call);
-    if (call->http && end->error)
-        http_reply_error(call->http, end->error, end->message);
-    else if (call->http)
+    if (!base->http) return;
+    if (end->error)
+        http_reply_error(base->http, end->error, end->message);
+    else
         reply(call, end->result);
-    call_free_if_over(call);
 }
 
-static const struct job_handler call_handler = {.on_end = on_end};
-
-/* A reader that goes ends its job; a write goes on, for it may have happened already. */
-static void on_http_end(void *context, enum http_end end)
-{
-    struct call *call = context;
-    (void)end;
-    call->http = NULL;
-    if (call->waiting && !kind_info(call->kind)->writes)
-        job_cancel(call->gateway->lanes, call->job);
-    call_free_if_over(call);
-}
-
-static err_t submit(struct call *call, struct slice frame)
+static err_t submit(struct admin_call *call, struct slice frame)
 {
     char op[ID_SIZE];
     struct job_spec spec = {
@@ -267,27 +246,24 @@ static err_t submit(struct call *call, struct slice frame)
         .body = body_new(),
         .timeout_ms = CALL_TIMEOUT_MS,
         .affinity = portfolio_id(call),
-        .trace = http_request_id(call->http),
     };
     id_ordered(op);
     if (kind_info(call->kind)->writes) spec.op = op;
     if (calls[call->kind].input == admin_read_agent && !call->brings_keys) spec.stages = "R";
     body_set(spec.body, FRAME_REQUEST, frame);
-    err_t error = job_submit(call->gateway->lanes, &spec, &call_handler, call, &call->job);
-    call->waiting = !error;
-    return error;
+    return call_submit(&call->base, &spec);
 }
 
 void admin_call(struct gateway *gateway, struct http_request *request)
 {
-    struct call *call = xcalloc(1, sizeof(*call));
+    struct admin_call *call = xcalloc(1, sizeof(*call));
     struct json_problem problem = {""};
     struct buffer frame = {0};
-    call->gateway = gateway;
-    call->http = request;
+    call_open(&call->base, gateway, request);
+    call->base.on_end = on_end;
     call->target = *http_target(request);
     call->kind = call->target.route->kind;
-    http_on_end(request, on_http_end, call);
+    call->base.goes_on = kind_info(call->kind)->writes;
     err_t error = calls[call->kind].input ? make_input(call, &frame, &problem)
                                           : make_select(call, &frame, &problem);
     if (!error) error = submit(call, buffer_slice(&frame));

@@ -5,8 +5,8 @@
 
 #include "common/text.h"
 #include "gateway/auth.h"
+#include "gateway/call.h"
 #include "gateway/embedders.h"
-#include "gateway/lane_io.h"
 #include "gateway/openai_request.h"
 #include "gateway/openai_text.h"
 #include "proto/codec.h"
@@ -15,40 +15,37 @@
 #define BYTES_PER_TOKEN 4  /* what usage counts is an estimate */
 #define MODEL_SHOWN_MAX 60 /* bytes of a name that is not known */
 
-struct call {
-    struct gateway *gateway;
-    struct http_request *http; /* NULL once the exchange is over */
+struct openai_call {
+    struct call base; /* first */
     const struct call_kind *kind;
     struct json_problem problem;
     struct openai_texts texts; /* of an embedding call; in the exchange's memory */
-    uint64_t job;
-    bool waiting; /* a callback will come */
 };
 
 struct call_kind {
     enum kind kind;
     /* Makes the request frame. */
-    err_t (*ask)(struct call *call, struct buffer *frame);
+    err_t (*ask)(struct openai_call *call, struct buffer *frame);
     /* Writes the answer from the decoded result. */
-    err_t (*answer)(struct call *call, const void *result, struct buffer *out);
+    err_t (*answer)(struct openai_call *call, const void *result, struct buffer *out);
 };
 
 /* Before the exchange is over. */
-static struct slice tenant(const struct call *call)
+static struct slice tenant(const struct openai_call *call)
 {
-    return http_target(call->http)->caller->tenant;
+    return http_target(call->base.http)->caller->tenant;
 }
 
 /* --- models --- */
 
-static err_t ask_models(struct call *call, struct buffer *frame)
+static err_t ask_models(struct openai_call *call, struct buffer *frame)
 {
     struct select select = {.tenant = tenant(call), .limit = MODELS_MAX};
     record_encode(select_type(), &select, frame);
     return OK;
 }
 
-static err_t answer_models(struct call *call, const void *result, struct buffer *out)
+static err_t answer_models(struct openai_call *call, const void *result, struct buffer *out)
 {
     const struct agents *agents = result;
     (void)call;
@@ -62,15 +59,15 @@ static struct slice last_segment(struct slice path)
     return (struct slice){slash + 1, (size_t)(path.ptr + path.len - slash) - 1};
 }
 
-static err_t ask_model(struct call *call, struct buffer *frame)
+static err_t ask_model(struct openai_call *call, struct buffer *frame)
 {
     struct select select = {.tenant = tenant(call)};
-    err_t error = openai_agent_of(last_segment(http_path(call->http)), &select.id);
+    err_t error = openai_agent_of(last_segment(http_path(call->base.http)), &select.id);
     if (!error) record_encode(select_type(), &select, frame);
     return error;
 }
 
-static err_t answer_model(struct call *call, const void *result, struct buffer *out)
+static err_t answer_model(struct openai_call *call, const void *result, struct buffer *out)
 {
     (void)call;
     openai_model(result, out);
@@ -81,9 +78,9 @@ static err_t answer_model(struct call *call, const void *result, struct buffer *
 /* --- embeddings --- */
 
 /* A vector of another embedder than was asked for would be of no use, whatever its shape. */
-static err_t choose_embedder(struct call *call, struct slice *embedder)
+static err_t choose_embedder(struct openai_call *call, struct slice *embedder)
 {
-    const struct lane_io *lanes = call->gateway->lanes;
+    const struct lane_io *lanes = call->base.gateway->lanes;
     struct slice model = call->texts.model;
     if (slice_equal(model, SLICE("default"))) return OK;
     if (lane_io_ready(lanes, POOL_EMBED) && !embedder_is_served(lanes, model)) {
@@ -97,13 +94,13 @@ static err_t choose_embedder(struct call *call, struct slice *embedder)
     return OK;
 }
 
-static err_t ask_embeddings(struct call *call, struct buffer *frame)
+static err_t ask_embeddings(struct openai_call *call, struct buffer *frame)
 {
-    const struct settings *settings = call->gateway->settings;
+    const struct settings *settings = call->base.gateway->settings;
     struct openai_limits limits = {.characters_max = settings->message_characters_max};
     struct embed_request request = {.tenant = tenant(call)};
-    err_t error = openai_texts_read(http_body(call->http), &limits, http_arena(call->http),
-                                    &call->texts, &call->problem);
+    err_t error = openai_texts_read(http_body(call->base.http), &limits,
+                                    http_arena(call->base.http), &call->texts, &call->problem);
     if (!error) error = choose_embedder(call, &request.embedder);
     if (error) return error;
     request.texts = call->texts.texts;
@@ -120,7 +117,7 @@ static uint64_t tokens_of(const struct list *texts)
     return tokens;
 }
 
-static err_t answer_embeddings(struct call *call, const void *result, struct buffer *out)
+static err_t answer_embeddings(struct openai_call *call, const void *result, struct buffer *out)
 {
     const struct embedding *embedding = result;
     const struct openai_texts *texts = &call->texts;
@@ -133,12 +130,12 @@ static err_t answer_embeddings(struct call *call, const void *result, struct buf
 
 /* --- the job --- */
 
-static void fail(struct call *call, err_t error)
+static void fail(struct openai_call *call, err_t error)
 {
-    http_reply_error(call->http, error, *call->problem.text ? call->problem.text : NULL);
+    http_reply_error(call->base.http, error, *call->problem.text ? call->problem.text : NULL);
 }
 
-static void reply(struct call *call, struct slice result)
+static void reply(struct openai_call *call, struct slice result)
 {
     const struct record_type *type = kind_info(call->kind->kind)->result();
     struct arena arena = {0};
@@ -149,61 +146,40 @@ static void reply(struct call *call, struct slice result)
     if (error)
         fail(call, error);
     else
-        http_reply(call->http, 200, "application/json", &body);
+        http_reply(call->base.http, 200, "application/json", &body);
     buffer_free(&body);
     arena_free(&arena);
 }
 
-static void call_free_if_over(struct call *call)
+static void on_end(struct call *base, const struct job_end *end)
 {
-    if (!call->http && !call->waiting) free(call);
-}
-
-static void on_end(void *context, const struct job_end *end)
-{
-    struct call *call = context;
-    call->waiting = false;
-    if (call->http && end->error)
+    struct openai_call *call = (struct openai_call *)base;
+    if (!base->http) return;
+    if (end->error)
         fail(call, end->error);
-    else if (call->http)
+    else
         reply(call, end->result);
-    call_free_if_over(call);
 }
 
-static const struct job_handler call_handler = {.on_end = on_end};
-
-static void on_http_end(void *context, enum http_end end)
-{
-    struct call *call = context;
-    (void)end;
-    call->http = NULL;
-    if (call->waiting) job_cancel(call->gateway->lanes, call->job);
-    call_free_if_over(call);
-}
-
-static err_t submit(struct call *call, struct slice frame)
+static err_t submit(struct openai_call *call, struct slice frame)
 {
     struct job_spec spec = {
         .kind = call->kind->kind,
         .body = body_new(),
-        .timeout_ms = call->gateway->settings->request_timeout_ms,
-        .trace = http_request_id(call->http),
+        .timeout_ms = call->base.gateway->settings->request_timeout_ms,
     };
     body_set(spec.body, FRAME_REQUEST, frame);
-    err_t error = job_submit(call->gateway->lanes, &spec, &call_handler, call, &call->job);
-    call->waiting = !error;
-    return error;
+    return call_submit(&call->base, &spec);
 }
 
 static void call_start(struct gateway *gateway, struct http_request *request,
                        const struct call_kind *kind)
 {
-    struct call *call = xcalloc(1, sizeof(*call));
+    struct openai_call *call = xcalloc(1, sizeof(*call));
     struct buffer frame = {0};
-    call->gateway = gateway;
-    call->http = request;
+    call_open(&call->base, gateway, request);
+    call->base.on_end = on_end;
     call->kind = kind;
-    http_on_end(request, on_http_end, call);
     err_t error = kind->ask(call, &frame);
     if (!error) error = submit(call, buffer_slice(&frame));
     if (error) fail(call, error);

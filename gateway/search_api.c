@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/complexity.h"
 #include "gateway/auth.h"
+#include "gateway/call.h"
 #include "gateway/chat_request.h"
 #include "gateway/directory.h"
 #include "gateway/embedders.h"
@@ -13,27 +14,10 @@
 #define TOP_K_DEFAULT 8
 
 struct search {
-    struct gateway *gateway;
-    struct http_request *http; /* NULL once the exchange is over */
+    struct call base; /* first */
     uint64_t portfolio_id;
-    struct search_call call; /* in the exchange's memory */
-    uint64_t job;
-    bool waiting; /* a callback will come */
+    struct search_call wanted; /* in the exchange's memory */
 };
-
-static void search_free_if_over(struct search *search)
-{
-    if (!search->http && !search->waiting) free(search);
-}
-
-static void on_http_end(void *context, enum http_end end)
-{
-    struct search *search = context;
-    (void)end;
-    search->http = NULL;
-    if (search->waiting && search->job) job_cancel(search->gateway->lanes, search->job);
-    search_free_if_over(search);
-}
 
 /* --- the answer --- */
 
@@ -48,7 +32,7 @@ static void write_timings(const struct job_end *end, uint64_t total_us, struct b
         (double)total_us / 1e3);
 }
 
-static err_t reply(struct search *search, const struct job_end *end)
+static err_t reply(struct http_request *http, const struct job_end *end)
 {
     struct arena arena = {0};
     struct buffer body = {0};
@@ -59,40 +43,33 @@ static err_t reply(struct search *search, const struct job_end *end)
         buffer_append_text(&body, "{\"results\":");
         list_to_json(passage_type(), &results.results, &body);
         buffer_append_text(&body, ",\"timings_ms\":");
-        write_timings(end, clock_us() - http_started_us(search->http), &body);
+        write_timings(end, clock_us() - http_started_us(http), &body);
         buffer_append_text(&body, "}\n");
-        http_reply(search->http, 200, "application/json", &body);
+        http_reply(http, 200, "application/json", &body);
     }
     arena_free(&arena);
     return error;
 }
 
-static void on_end(void *context, const struct job_end *end)
+static void on_end(struct call *call, const struct job_end *end)
 {
-    struct search *search = context;
-    search->waiting = false;
-    if (search->http) {
-        err_t error = reply(search, end);
-        if (error) http_reply_error(search->http, error, NULL);
-    }
-    search_free_if_over(search);
+    err_t error = call->http ? reply(call->http, end) : OK;
+    if (error) http_reply_error(call->http, error, NULL);
 }
-
-static const struct job_handler search_handler = {.on_end = on_end};
 
 /* --- the job --- */
 
 static struct body *encode_question(const struct search *search, const struct portfolio *portfolio)
 {
-    const struct language *language = search->call.language;
-    if (!language) language = language_detect(search->call.query, NULL);
-    enum complexity level = complexity_classify(language, search->call.query);
+    const struct language *language = search->wanted.language;
+    if (!language) language = language_detect(search->wanted.query, NULL);
+    enum complexity level = complexity_classify(language, search->wanted.query);
     struct chat_request request = {
-        .tenant = http_target(search->http)->caller->tenant,
-        .message = search->call.query,
+        .tenant = http_target(search->base.http)->caller->tenant,
+        .message = search->wanted.query,
         .language = slice_of(language_code(language)),
         .complexity = slice_of(complexity_profile(level)->name),
-        .top_k = search->call.top_k ? search->call.top_k : TOP_K_DEFAULT,
+        .top_k = search->wanted.top_k ? search->wanted.top_k : TOP_K_DEFAULT,
         .portfolio_id = search->portfolio_id,
         .embedder = portfolio->embedder,
     };
@@ -106,53 +83,49 @@ static struct body *encode_question(const struct search *search, const struct po
 
 static err_t submit(struct search *search, const struct portfolio *portfolio)
 {
-    const struct gateway *gateway = search->gateway;
+    const struct gateway *gateway = search->base.gateway;
     struct job_spec spec = {
         .kind = KIND_SEARCH,
         .stages = embedder_itinerary(gateway->lanes, KIND_SEARCH, portfolio->embedder),
         .body = encode_question(search, portfolio),
         .timeout_ms = gateway->settings->request_timeout_ms,
         .affinity = search->portfolio_id,
-        .trace = http_request_id(search->http),
         .versions = {{.kind = SLICE("portfolio"),
                       .id = search->portfolio_id,
                       .version = directory_version(gateway->directory, KIND_PORTFOLIO_GET,
                                                    search->portfolio_id)}},
     };
-    err_t error = job_submit(gateway->lanes, &spec, &search_handler, search, &search->job);
-    search->waiting = !error;
-    return error;
+    return call_submit(&search->base, &spec);
 }
 
 static void on_portfolio(void *context, err_t error, struct config *config)
 {
     struct search *search = context;
-    search->waiting = false;
-    if (search->http) {
+    search->base.waiting = false;
+    if (search->base.http) {
         if (!error) error = submit(search, config_portfolio(config));
-        if (error) http_reply_error(search->http, error, NULL);
+        if (error) http_reply_error(search->base.http, error, NULL);
     }
     config_unref(&config);
-    search_free_if_over(search);
+    call_settle(&search->base);
 }
 
 void search_whole(struct gateway *gateway, struct http_request *request)
 {
     struct json_problem problem;
-    struct search_call call;
+    struct search_call wanted;
     err_t error = search_call_read(http_body(request), gateway->settings->message_characters_max,
-                                   http_arena(request), &call, &problem);
+                                   http_arena(request), &wanted, &problem);
     if (error) {
         http_reply_error(request, error, *problem.text ? problem.text : NULL);
         return;
     }
     struct search *search = xcalloc(1, sizeof(*search));
-    search->gateway = gateway;
-    search->http = request;
+    call_open(&search->base, gateway, request);
+    search->base.on_end = on_end;
+    search->base.waiting = true; /* for the directory */
     search->portfolio_id = http_target(request)->ids[0];
-    search->call = call;
-    search->waiting = true;
-    http_on_end(request, on_http_end, search);
+    search->wanted = wanted;
     directory_ask(gateway->directory, http_target(request)->caller->tenant, KIND_PORTFOLIO_GET,
                   search->portfolio_id, on_portfolio, search);
 }
