@@ -32,6 +32,7 @@ BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "build" / "bin"))
 PORTS = 5  # HTTP, a lane for each pool, tokens
 START_S = 90
 STOP_S = 60
+TAKEN = ("is taken", "Address already in use")  # a port, seen before the start or by who listens
 ALARMS = ("AddressSanitizer", "LeakSanitizer", "runtime error:")
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
@@ -224,7 +225,8 @@ class System:
             if self._try_start():
                 return self
             self.port = None  # somebody was faster
-        raise RuntimeError("".join(self.said))
+            refused, self.said = self.said, []
+        raise RuntimeError("".join(refused))
 
     def _try_start(self):
         environment = {"PATH": os.environ["PATH"], "LOG_LEVEL": "info",
@@ -240,7 +242,7 @@ class System:
             raise AssertionError("not ready: " + "".join(self.said))
         if any(line.startswith("ready: ") for line in self.said):
             return True
-        if any("is taken" in line for line in self.said):
+        if any(word in line for line in self.said for word in TAKEN):
             return False
         raise AssertionError("did not start: " + "".join(self.said))
 
