@@ -83,6 +83,7 @@ static err_t lose(struct postgres_db *db, const char *why)
     if (db->connection && !db->quiet) log_warn("store: connection lost: %s", why);
     forget_connection(db);
     for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
+    if (db->asked) postgres_asked_forget(db->asked);
     db->sent_count = 0;
     db->in_transaction = false;
     db->failed = OK;
@@ -252,6 +253,7 @@ err_t postgres_db_connect(struct postgres_db *db)
 void postgres_db_close(struct postgres_db *db)
 {
     forget_connection(db);
+    postgres_asked_destroy(&db->asked);
 }
 
 static bool is_stopped(const struct postgres_db *db)
@@ -311,12 +313,10 @@ static bool send_prepare(struct postgres_db *db, struct postgres_statement *stat
     return true;
 }
 
-static bool send_statement(struct postgres_db *db, const char *sql,
-                           const struct postgres_values *values)
+/* Prepares it first, unless it is. */
+static bool send_statement(struct postgres_db *db, struct postgres_statement *statement,
+                           const char *name, const struct postgres_values *values)
 {
-    struct postgres_statement *statement = statement_of(db, sql);
-    char name[24];
-    snprintf(name, sizeof(name), "s%zu", (size_t)(statement - db->statements));
     if (!statement->prepared && !send_prepare(db, statement, name, values)) return false;
     if (!PQsendQueryPrepared(db->connection, name, values->count, values->bytes, values->lengths,
                              values->formats, 1))
@@ -325,19 +325,38 @@ static bool send_statement(struct postgres_db *db, const char *sql,
     return PQflush(db->connection) >= 0;
 }
 
-/* A statement that is not kept. */
-static bool send_once(struct postgres_db *db, const char *sql, const struct postgres_values *values)
+static bool send_kept(struct postgres_db *db, const char *sql, const struct postgres_values *values)
 {
-    struct buffer text = {0};
-    translate(sql, &text);
-    int sent = PQsendQueryParams(db->connection, text.data, values->count, values->types,
-                                 values->bytes, values->lengths, values->formats, 1);
-    buffer_free(&text);
-    if (sent) db->sent[db->sent_count++] = NULL;
-    return sent && PQflush(db->connection) >= 0;
+    struct postgres_statement *statement = statement_of(db, sql);
+    char name[24];
+    snprintf(name, sizeof(name), "s%zu", (size_t)(statement - db->statements));
+    return send_statement(db, statement, name, values);
 }
 
-enum manner { NOW, LATER, ONCE };
+static bool send_deallocate(struct postgres_db *db, const char *name)
+{
+    char sql[48];
+    snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
+    if (!PQsendQueryParams(db->connection, sql, 0, NULL, NULL, NULL, NULL, 1)) return false;
+    db->sent[db->sent_count++] = NULL;
+    return true;
+}
+
+/* In place of the one that was asked longest ago. */
+static bool send_asked(struct postgres_db *db, const char *sql,
+                       const struct postgres_values *values)
+{
+    size_t number;
+    bool gone;
+    char name[24];
+    if (!db->asked) db->asked = postgres_asked_new();
+    struct postgres_statement *statement = postgres_asked_find(db->asked, sql, &number, &gone);
+    snprintf(name, sizeof(name), "a%zu", number);
+    if (gone && !send_deallocate(db, name)) return false;
+    return send_statement(db, statement, name, values);
+}
+
+enum manner { NOW, LATER, ASKED };
 
 /* Sends, and waits unless LATER. */
 static err_t perform_once(struct postgres_db *db, const char *sql,
@@ -346,9 +365,9 @@ static err_t perform_once(struct postgres_db *db, const char *sql,
 {
     err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
     if (!error && is_stopped(db)) error = ERR_STORE_UNAVAILABLE;
-    if (!error && db->sent_count + 2 > POSTGRES_SENT_MAX) error = collect(db, NULL);
+    if (!error && db->sent_count + 3 > POSTGRES_SENT_MAX) error = collect(db, NULL);
     if (error) return error;
-    bool sent = manner == ONCE ? send_once(db, sql, values) : send_statement(db, sql, values);
+    bool sent = manner == ASKED ? send_asked(db, sql, values) : send_kept(db, sql, values);
     if (!sent) return lose(db, PQerrorMessage(db->connection));
     return manner == LATER ? OK : collect(db, result);
 }
@@ -388,7 +407,7 @@ struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char 
     PGresult *result = NULL;
     va_list args;
     va_start(args, types);
-    rows.error = perform(db, sql, types, args, ONCE, &result);
+    rows.error = perform(db, sql, types, args, ASKED, &result);
     va_end(args);
     rows.handle = result;
     return rows;

@@ -14,6 +14,7 @@
 #include <libpq-fe.h>
 
 #include "workers/retriever/db.h"
+#include "workers/retriever/postgres_asked.h"
 
 #define POSTGRES_SENT_MAX 128 /* statements sent and not waited for */
 #define POSTGRES_CHANNEL  "millrace"
@@ -28,11 +29,9 @@ struct postgres_db {
     uint32_t vector_oid;
     bool quiet;         /* another connection of this process says what there is to say */
     PGconn *connection; /* NULL: there is none */
-    struct postgres_statement {
-        const char *sql;
-        bool prepared;
-    } statements[DB_STATEMENTS];
+    struct postgres_statement statements[DB_STATEMENTS];
     size_t statement_count;
+    struct postgres_asked *asked;                       /* NULL: nothing was */
     struct postgres_statement *sent[POSTGRES_SENT_MAX]; /* what each prepares; NULL: it runs */
     size_t sent_count;
     bool in_transaction;
@@ -58,7 +57,8 @@ err_t postgres_db_connect(struct postgres_db *db) MUST_USE;
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
 err_t postgres_db_long(struct postgres_db *db) MUST_USE;
-/* Runs a statement that is not kept: its text need not stay. Letters as postgres_values.h. */
+/* As db_select, for a text that is made at run time and need not stay: the connection keeps the
+ * last ones prepared. Letters as postgres_values.h. */
 struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
 /* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;

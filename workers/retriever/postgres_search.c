@@ -1,8 +1,10 @@
 /* Searches in the database: both legs in one statement, each the best 100 of its portfolio's own
- * tables, with what a passage has to know of their chunks. The rest is done as for a portfolio in
- * memory: blended, near-duplicates dropped, neighbours merged.
+ * tables. The rest is done as for a portfolio in memory: blended, near-duplicates dropped,
+ * neighbours merged; what that has to know of chunks is read of the best ones alone.
  *
- *     loop: the question's terms ─▶ crew: one statement, then fusion and choice ─▶ loop: done */
+ *     loop: the question's terms ─▶ crew: both legs ─▶ fusion ─▶ chunks ─▶ choice ─▶ loop: done
+ *                                                                 ▲ too few │
+ *                                                                 └─────────┘ */
 #include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,11 +79,9 @@ static void put_vector(const struct store_search *wanted, struct buffer *out)
     " FROM hit h JOIN idf i ON i.term = h.term GROUP BY h.chunk_id"                                \
     " ORDER BY score DESC, h.chunk_id LIMIT %2$d)"
 
-#define FOUND                                                                              \
-    " SELECT l.leg, l.score::float8, c.id, c.document_id, c.position, c.start, c.\"end\"," \
-    " c.terms FROM (SELECT 0 AS leg, chunk_id, score FROM nearest"                         \
-    " UNION ALL SELECT 1, chunk_id, score FROM worded) l"                                  \
-    " JOIN chunks c ON c.id = l.chunk_id"
+#define FOUND                                         \
+    " SELECT 0::bigint, chunk_id, score FROM nearest" \
+    " UNION ALL SELECT 1, chunk_id, score::float8 FROM worded"
 
 static void write_statement(const struct search *search, bool exact, char sql[SQL_MAX])
 {
@@ -102,51 +102,13 @@ static void write_statement(const struct search *search, bool exact, char sql[SQ
 /* --- what was found --- */
 
 struct found {
-    struct bm25 *bm25;
     struct id_map slots;
+    struct best legs[2];  /* vectors, words */
+    struct fusion ranked; /* all that was found, the best first */
+    size_t known;         /* so many of them have their place and terms */
     struct place places[FUSED_MAX];
-    uint32_t count;
-    struct best legs[2]; /* vectors, words */
+    struct bm25 *bm25;
 };
-
-static uint32_t slot_of_row(struct found *found, const struct rows *rows)
-{
-    uint64_t id = rows_u64(rows, 2);
-    uint32_t slot = id_map_find(&found->slots, id);
-    if (slot != ID_MAP_NONE) return slot;
-    slot = found->count++;
-    found->places[slot] = (struct place){.id = id,
-                                         .document_id = rows_u64(rows, 3),
-                                         .position = (uint32_t)rows_u64(rows, 4),
-                                         .start = rows_u64(rows, 5),
-                                         .end = rows_u64(rows, 6)};
-    bm25_put(found->bm25, slot, rows_blob(rows, 7));
-    id_map_put(&found->slots, id, slot);
-    return slot;
-}
-
-static void add_row(struct found *found, const struct rows *rows)
-{
-    struct best *leg = &found->legs[rows_u64(rows, 0) & 1];
-    uint32_t slot = slot_of_row(found, rows);
-    best_offer(leg, (struct candidate){(float)rows_f64(rows, 1), slot, found->places[slot].id});
-}
-
-static void choose(struct found *found, struct store_search *wanted)
-{
-    const struct resident_query *query = wanted->query;
-    struct fusion fusion;
-    best_select(&found->legs[0]);
-    best_select(&found->legs[1]);
-    fusion_blend(&found->legs[0], &found->legs[1], query->vector ? query->vector_weight : 0,
-                 &fusion);
-    struct passages passages = {.bm25 = found->bm25,
-                                .places = found->places,
-                                .fusion = &fusion,
-                                .top_k = query->top_k,
-                                .merge = query->merge};
-    wanted->count = passages_choose(&passages, wanted->hits);
-}
 
 static struct found *found_new(void)
 {
@@ -164,7 +126,113 @@ static void found_free(struct found *found)
     free(found);
 }
 
-/* *enough is false where the graph led to fewer vectors than are asked for. */
+static uint32_t slot_of_chunk(struct found *found, uint64_t id)
+{
+    uint32_t slot = id_map_find(&found->slots, id);
+    if (slot != ID_MAP_NONE) return slot;
+    slot = (uint32_t)found->slots.count;
+    id_map_put(&found->slots, id, slot);
+    return slot;
+}
+
+static void add_row(struct found *found, const struct rows *rows)
+{
+    struct best *leg = &found->legs[rows_u64(rows, 0) & 1];
+    uint64_t id = rows_u64(rows, 1);
+    best_offer(leg, (struct candidate){(float)rows_f64(rows, 2), slot_of_chunk(found, id), id});
+}
+
+static void rank(struct found *found, const struct resident_query *query)
+{
+    struct fusion heap;
+    struct fused best;
+    best_select(&found->legs[0]);
+    best_select(&found->legs[1]);
+    fusion_blend(&found->legs[0], &found->legs[1], query->vector ? query->vector_weight : 0, &heap);
+    while (fusion_next(&heap, &best)) found->ranked.items[found->ranked.count++] = best;
+}
+
+/* --- what a passage has to know of it --- */
+
+/* "{17,4,80}" */
+static void list_unknown(const struct found *found, size_t count, struct buffer *ids)
+{
+    for (size_t i = found->known; i < count; i++)
+        buffer_printf(ids, "%c%" PRIu64, i == found->known ? '{' : ',', found->ranked.items[i].id);
+    buffer_append_char(ids, '}');
+}
+
+static void know(struct found *found, const struct rows *rows)
+{
+    uint64_t id = rows_u64(rows, 0);
+    uint32_t slot = id_map_find(&found->slots, id);
+    found->places[slot] = (struct place){.id = id,
+                                         .document_id = rows_u64(rows, 1),
+                                         .position = (uint32_t)rows_u64(rows, 2),
+                                         .start = rows_u64(rows, 3),
+                                         .end = rows_u64(rows, 4)};
+    bm25_put(found->bm25, slot, rows_blob(rows, 5));
+}
+
+/* Leaves out, of the first `count`, those whose chunks have gone since they were found. */
+static void leave_out_gone(struct found *found, size_t count)
+{
+    struct fusion *ranked = &found->ranked;
+    size_t kept = found->known;
+    for (size_t i = kept; i < count; i++)
+        if (found->places[ranked->items[i].slot].id) ranked->items[kept++] = ranked->items[i];
+    memmove(&ranked->items[kept], &ranked->items[count],
+            (ranked->count - count) * sizeof(ranked->items[0]));
+    ranked->count -= count - kept;
+    found->known = kept;
+}
+
+static err_t get_to_know(struct found *found, struct db *db, size_t count)
+{
+    struct buffer ids = {0};
+    if (count == found->known) return OK;
+    list_unknown(found, count, &ids);
+    struct rows rows = db_select(db,
+                                 "SELECT id, document_id, position, start, \"end\", terms"
+                                 " FROM chunks WHERE id = ANY (?::bigint[])",
+                                 "t", buffer_slice(&ids));
+    while (rows_next(&rows)) know(found, &rows);
+    buffer_free(&ids);
+    leave_out_gone(found, count);
+    return rows_end(&rows);
+}
+
+/* --- the choice --- */
+
+static size_t choose_of_known(const struct found *found, const struct store_search *wanted)
+{
+    struct fusion known = found->ranked; /* being sorted it is a heap */
+    known.count = found->known;
+    struct passages passages = {.bm25 = found->bm25,
+                                .places = found->places,
+                                .fusion = &known,
+                                .top_k = wanted->query->top_k,
+                                .merge = wanted->query->merge};
+    return passages_choose(&passages, wanted->hits);
+}
+
+/* Few of those that were found are ever looked at: twice as many as are asked for are read at
+ * first, and more where too many of them were the same, or neighbours. */
+static err_t choose(struct found *found, struct db *db, struct store_search *wanted)
+{
+    size_t top_k = wanted->query->top_k;
+    err_t error;
+    rank(found, wanted->query);
+    do {
+        error = get_to_know(found, db, MIN(found->ranked.count, 2 * MAX(found->known, top_k)));
+        wanted->count = error ? 0 : choose_of_known(found, wanted);
+    } while (!error && wanted->count < top_k && found->known < found->ranked.count);
+    return error;
+}
+
+/* --- asking --- */
+
+/* *enough is false where the graph led to fewer vectors than a leg has room for. */
 static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
 {
     struct found *found = found_new();
@@ -175,9 +243,8 @@ static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
                         buffer_slice(&search->terms), buffer_slice(&search->vector));
     while (rows_next(&rows)) add_row(found, &rows);
     err_t error = rows_end(&rows);
-    *enough = exact || !search->vector.len ||
-              found->legs[0].count >= MIN(search->wanted->query->top_k, (size_t)BEST_MAX);
-    if (!error && *enough) choose(found, search->wanted);
+    *enough = exact || !search->vector.len || found->legs[0].count >= BEST_MAX;
+    if (!error && *enough) error = choose(found, db, search->wanted);
     found_free(found);
     return error;
 }

@@ -241,6 +241,20 @@ static void on_searched(struct store_search *search)
     ((struct searched *)search->context)->done = true;
 }
 
+static void search_for(struct fixture *f, uint64_t id, const struct resident_query *query,
+                       struct searched *searched)
+{
+    *searched = (struct searched){.search = {.portfolio_id = id,
+                                             .query = query,
+                                             .dimensions = DIMENSIONS,
+                                             .hits = searched->hits,
+                                             .done = on_searched,
+                                             .context = searched}};
+    store_search(f->store, &searched->search);
+    fixture_wait(f, &searched->done);
+    assert_int_equal(searched->search.error, OK);
+}
+
 static size_t search(struct fixture *f, uint64_t id, const char *text, const float *vector,
                      struct searched *searched)
 {
@@ -249,15 +263,7 @@ static size_t search(struct fixture *f, uint64_t id, const char *text, const flo
                                    .vector = vector,
                                    .vector_weight = 0.5,
                                    .top_k = LARGE};
-    *searched = (struct searched){.search = {.portfolio_id = id,
-                                             .query = &query,
-                                             .dimensions = DIMENSIONS,
-                                             .hits = searched->hits,
-                                             .done = on_searched,
-                                             .context = searched}};
-    store_search(f->store, &searched->search);
-    fixture_wait(f, &searched->done);
-    assert_int_equal(searched->search.error, OK);
+    search_for(f, id, &query, searched);
     return searched->search.count;
 }
 
@@ -276,6 +282,31 @@ static void a_large_portfolio_is_searched_by_words_and_vectors(void **state)
     assert_int_equal(search(f, id, "nothing of it", vector, &found), LARGE);
     assert_float_equal(found.hits[0].vector, 1, 1e-3);
     assert_true(found.hits[0].score >= found.hits[1].score);
+    free(loaded);
+}
+
+/* What is found is looked at a few at a time: the best of them may all be of no use. */
+static void copies_of_one_text_leave_room_for_the_others(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    struct document made;
+    struct searched found;
+    hold_few(f);
+    uint64_t id = make_portfolio(f, NULL);
+    for (int i = 0; i < LARGE; i++) {
+        char source[16], text[80];
+        snprintf(source, sizeof(source), "s-%d", i);
+        snprintf(text, sizeof(text), i < LARGE - 3 ? "Gneiss." : "Gneiss and a vein of quartz%d.",
+                 i);
+        assert_int_equal(put_document(f, id, source, text, &made), OK);
+    }
+    wait_for_place(f, loaded, id, true);
+    struct resident_query query = {
+        .text = SLICE("gneiss"), .language = language_find(SLICE("en")), .top_k = 4, .merge = true};
+    search_for(f, id, &query, &found);
+    assert_int_equal(found.search.count, 4);
+    assert_true(found.hits[0].score > found.hits[1].score);
     free(loaded);
 }
 
@@ -363,6 +394,7 @@ int main(void)
         POSTGRES_TEST(a_server_that_is_away_is_waited_for),
         POSTGRES_TEST(a_database_that_only_reads_refuses_writes_as_full),
         POSTGRES_TEST(a_large_portfolio_is_searched_by_words_and_vectors),
+        POSTGRES_TEST(copies_of_one_text_leave_room_for_the_others),
         POSTGRES_TEST(a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago),
         POSTGRES_TEST(a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table),
         POSTGRES_TEST(closing_ends_what_is_being_made),
