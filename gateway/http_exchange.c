@@ -13,6 +13,7 @@
 
 #define STREAM_BLOCK_BYTES 256 /* for clients without chunked encoding */
 #define BODY_RESERVE_BYTES ((uint64_t)1 << 20)
+#define LINGER_BYTES       ((uint64_t)16 << 20) /* of a body over its limit */
 #define RETRY_AFTER_S      "1"
 
 struct header_line {
@@ -172,14 +173,15 @@ void exchange_refuse_raw(struct http_request *request, err_t error)
     int status = write_refusal(request, error, NULL, &body);
     buffer_printf(&out,
                   "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-                  "X-Request-Id: %s\r\nConnection: close\r\n\r\n",
+                  "X-Request-Id: %s\r\nConnection: close\r\n",
                   status, error_code(error), body.len, request->id);
+    for (const struct header_line *line = request->headers; line; line = line->next)
+        buffer_printf(&out, "%s: %s\r\n", line->name, line->value);
+    buffer_append_text(&out, "\r\n");
     buffer_append_slice(&out, buffer_slice(&body));
-    int fd =
-        MHD_get_connection_info(request->conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     request->status = status;
     request->error = error;
-    if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (send(conn_fd(request->conn), out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("refusal not sent request=%s", request->id);
     buffer_free(&body);
     buffer_free(&out);
@@ -237,37 +239,46 @@ void exchange_keepalive(struct http_request *request)
 
 /* --- libmicrohttpd's side --- */
 
-/* An error is sent before the body only when the body would not be read to its end, or when the
- * client asked first: a client that is still sending might not see it. */
-static bool refuse_now(const struct http_request *request)
+/* The answer to a body over its limit goes out at once. What is still sent of the body is read on
+ * for a while and not kept: closing on unread bytes is a reset, which would take the answer away
+ * from a client, or a balancer, that is still sending. */
+static void linger(struct http_request *request, err_t error)
 {
-    return request->refused &&
-           (content_length(request) > request->body_bytes_max || http_header(request, "Expect"));
+    request->lingers = true;
+    buffer_free(&request->body);
+    exchange_refuse_raw(request, error);
+    shutdown(conn_fd(request->conn), SHUT_WR);
 }
 
+/* A client that asked first gets its answer before the body; one that did not might not see it. */
 static enum MHD_Result on_headers(struct http_conn *conn, const char *method, const char *url)
 {
     struct http_request *request = request_new(conn, method, url);
     admit(request);
     conn_enter(conn, CONN_RECEIVING, 0);
-    if (!refuse_now(request)) return MHD_YES;
-    http_reply_error(request, request->refused, NULL);
-    return queue_response(request);
+    if (request->refused && http_header(request, "Expect")) {
+        http_reply_error(request, request->refused, NULL);
+        return queue_response(request);
+    }
+    if (content_length(request) > request->body_bytes_max) linger(request, request->refused);
+    return MHD_YES;
+}
+
+static void keep_body(struct http_request *request, const char *data, size_t len)
+{
+    if (!request->body.len)
+        (void)buffer_reserve(&request->body, MIN(content_length(request), BODY_RESERVE_BYTES));
+    buffer_append(&request->body, data, len);
 }
 
 static enum MHD_Result on_body(struct http_request *request, const char *data, size_t *len)
 {
     struct http_conn *conn = request->conn;
     conn->bytes += *len;
-    if (conn->bytes > request->body_bytes_max) {
-        exchange_refuse_raw(request, ERR_BODY_TOO_LARGE);
-        return MHD_NO;
-    }
-    if (!request->refused) {
-        if (!request->body.len)
-            (void)buffer_reserve(&request->body, MIN(content_length(request), BODY_RESERVE_BYTES));
-        buffer_append(&request->body, data, *len);
-    }
+    if (conn->bytes > request->body_bytes_max + LINGER_BYTES) return MHD_NO;
+    if (conn->bytes > request->body_bytes_max && !request->lingers)
+        linger(request, ERR_BODY_TOO_LARGE);
+    if (!request->refused && !request->lingers) keep_body(request, data, *len);
     *len = 0;
     return MHD_YES;
 }
@@ -278,6 +289,7 @@ static enum MHD_Result on_complete(struct http_request *request)
 {
     struct http_server *server = request->conn->server;
     request->handled = true;
+    if (request->lingers) return MHD_NO;
     if (request->refused)
         http_reply_error(request, request->refused, NULL);
     else

@@ -6,8 +6,8 @@
 #include <microhttpd.h>
 #include <sys/queue.h>
 
-#include "gateway/http_server.h"
 #include "common/ids.h"
+#include "gateway/http_server.h"
 
 /* What a connection is doing; the sweep's limits depend on it. */
 enum conn_state {
@@ -39,6 +39,7 @@ struct http_request {
     uint64_t started_us;
     uint64_t body_bytes_max;
     err_t refused;
+    bool lingers;   /* answered; what comes of its body is read and not kept */
     bool handled;   /* the program has it */
     bool ended;     /* on_end was called */
     bool keepalive; /* a stream is to show that it lives */
@@ -72,6 +73,7 @@ struct http_server {
 
 /* Moves a connection to a state; `bytes` is what that state has to move. */
 void conn_enter(struct http_conn *conn, enum conn_state state, uint64_t bytes);
+int conn_fd(const struct http_conn *conn);
 void conn_suspend(struct http_conn *conn);
 void conn_resume(struct http_conn *conn);
 

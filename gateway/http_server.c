@@ -59,7 +59,7 @@ void conn_resume(struct http_conn *conn)
     event_active(conn->server->ready, EV_READ, 1);
 }
 
-static int conn_fd(const struct http_conn *conn)
+int conn_fd(const struct http_conn *conn)
 {
     return MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
@@ -136,7 +136,8 @@ static uint64_t conn_limit_ms(const struct http_conn *conn)
 /* Closes a connection that took too long; libmicrohttpd finds its socket shut. */
 static void conn_expire(struct http_conn *conn)
 {
-    if (conn->state == CONN_RECEIVING) exchange_refuse_raw(conn->request, ERR_REQUEST_TIMEOUT);
+    if (conn->state == CONN_RECEIVING && !conn->request->lingers)
+        exchange_refuse_raw(conn->request, ERR_REQUEST_TIMEOUT);
     if (conn->state == CONN_SENDING && conn->request) exchange_end(conn->request, HTTP_STALLED);
     shutdown(conn_fd(conn), SHUT_RDWR);
     conn_enter(conn, conn->state, 0);
