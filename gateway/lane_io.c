@@ -649,6 +649,18 @@ const char *lane_io_serves(const struct lane_io *io, enum pool pool)
     return "";
 }
 
+const char *lane_io_trouble(const struct lane_io *io, enum pool pool)
+{
+    const char *trouble = NULL;
+    struct lane_session_view session;
+    for (size_t i = 0; lane_session_view(io->lanes, pool, i, &session); i++) {
+        if (strcmp(session.state, "ready") != 0) continue;
+        if (!*session.trouble) return "";
+        trouble = session.trouble;
+    }
+    return trouble;
+}
+
 static void view_sessions(const struct lane_io *io, enum pool pool, struct lane_view *view)
 {
     struct lane_session_view session;

@@ -90,6 +90,9 @@ void lane_io_listen(struct lane_io *io, const struct lane_listener *listener, vo
 bool lane_io_ready(const struct lane_io *io, enum pool pool);
 /* What the first ready worker of the pool said it serves; "" if nobody. */
 const char *lane_io_serves(const struct lane_io *io, enum pool pool);
+/* What keeps the pool's ready workers from their work, as one of them says; "" if there is one that
+ * nothing keeps, NULL if none is ready. */
+const char *lane_io_trouble(const struct lane_io *io, enum pool pool);
 /* Stops admitting; what runs goes on. Jobs in flight, so that the caller knows when all have ended.
  */
 void lane_io_drain(struct lane_io *io);

@@ -29,6 +29,18 @@ static const char *truth(bool value)
     return value ? "true" : "false";
 }
 
+/* "ok", or the code of what requests that need the store are told. Open to everybody: the words of
+ * the retriever are not. */
+static const char *store_state(const struct lane_io *lanes)
+{
+    const char *trouble = lane_io_trouble(lanes, POOL_RETRIEVE);
+    if (!trouble) return error_code(ERR_NO_WORKER);
+    if (!*trouble) return "ok";
+    return error_code(error_from_code((struct slice){trouble, strcspn(trouble, ":")}));
+}
+
+/* Ready is who can serve anything. With the store away, questions that need none are answered: a
+ * gateway that said 503 would be taken out of the balancer's list with all the others. */
 void ops_readyz(struct gateway *gateway, struct http_request *request)
 {
     struct buffer pools = {0}, body = {0};
@@ -38,8 +50,9 @@ void ops_readyz(struct gateway *gateway, struct http_request *request)
         ready = ready && serves;
         buffer_printf(&pools, "%s\"%s\":%s", pool ? "," : "", pool_name(pool), truth(serves));
     }
-    buffer_printf(&body, "{\"ready\":%s,\"pools\":{%.*s},\"embedder\":", truth(ready),
-                  (int)pools.len, pools.data);
+    buffer_printf(&body,
+                  "{\"ready\":%s,\"pools\":{%.*s},\"store\":\"%s\",\"embedder\":", truth(ready),
+                  (int)pools.len, pools.data, store_state(gateway->lanes));
     json_append_string(&body, embedder_default(gateway->lanes));
     buffer_append_text(&body, "}\n");
     buffer_free(&pools);

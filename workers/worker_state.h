@@ -118,7 +118,7 @@ struct worker {
     size_t version_count;
     struct count_of counts[WORKER_COUNTS_MAX];
     size_t count_count;
-    char trouble[128];
+    char trouble[640];
     bool draining;
     uint64_t drain_ms;
     struct buffer header, tail; /* reused for every message sent */

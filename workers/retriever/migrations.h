@@ -19,7 +19,6 @@ struct schema {
     const struct migration *migrations;
     err_t (*read_version)(struct db *db, unsigned *version); /* 0: nothing was ever migrated */
     err_t (*write_version)(struct db *db, unsigned version);
-    const char *advice; /* logged where a migration fails; NULL: none */
 };
 
 /* Brings the schema up to the newest migration. ERR_STORE_SCHEMA (logged) where it is newer than

@@ -54,7 +54,22 @@ static const struct {
     {"23505", ERR_STORE_BUSY},        /* somebody wrote the same beside the lock */
 };
 
-static err_t error_of(const PGresult *result)
+void postgres_db_say(struct postgres_db *db, const char *text)
+{
+    size_t len = strlen(db->said);
+    snprintf(db->said + len, sizeof(db->said) - len, "%s%s", len ? ". " : "", text);
+}
+
+/* While a connection is being made the first complaint is the cause, and who makes it logs. */
+static void complain(struct postgres_db *db, err_t error, const char *state, const char *text)
+{
+    if (db->connecting && *db->said) return;
+    snprintf(db->said, sizeof(db->said), "%s", text);
+    if (!db->connecting && (error == ERR_STORE_FAILED || error == ERR_STORE_FULL))
+        log_error("postgresql: sqlstate=%s %s", state, text);
+}
+
+static err_t error_of(struct postgres_db *db, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     err_t error = ERR_STORE_FAILED;
@@ -64,8 +79,7 @@ static err_t error_of(const PGresult *result)
             break;
         }
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (error == ERR_STORE_FAILED || error == ERR_STORE_FULL)
-        log_error("postgresql: sqlstate=%s %s", state ? state : "none", text ? text : "");
+    complain(db, error, state ? state : "none", text ? text : "");
     return error;
 }
 
@@ -80,7 +94,10 @@ static void forget_connection(struct postgres_db *db)
 /* Forgets the connection and everything that it held. */
 static err_t lose(struct postgres_db *db, const char *why)
 {
-    if (db->connection && !db->quiet) log_warn("store: connection lost: %s", why);
+    if (db->connecting)
+        complain(db, ERR_STORE_UNAVAILABLE, "", why);
+    else if (db->connection && !db->quiet)
+        log_warn("store: connection lost: %s", why);
     forget_connection(db);
     for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
     if (db->asked) postgres_asked_forget(db->asked);
@@ -136,7 +153,7 @@ static err_t take_results(struct postgres_db *db, err_t *error, PGresult **kept)
             return OK;
         }
         bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-        if (!good && !*error) *error = error_of(result);
+        if (!good && !*error) *error = error_of(db, result);
         PQclear(*kept);
         *kept = result;
         if (PQstatus(db->connection) != CONNECTION_OK) return ERR_STORE_UNAVAILABLE;
@@ -196,10 +213,25 @@ static void on_notice(void *context, const char *text)
     log_debug("postgresql: %s", text);
 }
 
-/* Said once for every time that the store goes away. */
-static err_t connect_failed(struct postgres_db *db, err_t error, const char *why)
+/* libpq's words come in several lines. */
+static void make_one_line(char *text)
 {
-    if (!db->failures && !db->quiet) log_error("store: no connection to PostgreSQL: %s", why);
+    char *end = text + strlen(text);
+    while (end > text && end[-1] == '\n') *--end = '\0';
+    for (; *text; text++)
+        if (*text == '\n' || *text == '\t') *text = ' ';
+}
+
+/* Said once for each reason. */
+static err_t connect_failed(struct postgres_db *db, err_t error)
+{
+    if (!*db->said) postgres_db_say(db, error_text(error));
+    make_one_line(db->said);
+    bool news = error != db->trouble || strcmp(db->said, db->why) != 0;
+    if (news && !db->quiet)
+        log_error("store: code=%s PostgreSQL cannot be used: %s", error_code(error), db->said);
+    memcpy(db->why, db->said, sizeof(db->why));
+    db->trouble = error;
     uint64_t pause = RETRY_MS_FIRST << MIN(db->failures, 8u);
     db->failures++;
     db->retry_at_ms = clock_ms() + MIN(pause, (uint64_t)RETRY_MS_MAX);
@@ -223,6 +255,8 @@ static err_t vectors_know(struct postgres_db *db)
 
 static err_t open_session(struct postgres_db *db)
 {
+    if (PQstatus(db->connection) != CONNECTION_OK)
+        return lose(db, PQerrorMessage(db->connection));
     PQsetNoticeProcessor(db->connection, on_notice, NULL);
     PQsetnonblocking(db->connection, 1);
     if (!PQenterPipelineMode(db->connection)) return ERR_STORE_FAILED;
@@ -236,18 +270,26 @@ err_t postgres_db_connect(struct postgres_db *db)
 {
     if (db->connection) return OK;
     if (db->connecting || clock_ms() < db->retry_at_ms) return ERR_STORE_UNAVAILABLE;
-    db->connection = connect_to(db->url);
-    if (PQstatus(db->connection) != CONNECTION_OK)
-        return connect_failed(db, ERR_STORE_UNAVAILABLE, PQerrorMessage(db->connection));
     db->connecting = true;
+    *db->said = '\0';
+    db->connection = connect_to(db->url);
     err_t error = open_session(db);
     db->connecting = false;
-    if (error) return connect_failed(db, error, error_text(error));
+    if (error) return connect_failed(db, error);
     if (db->failures && !db->quiet) log_info("store: connected again");
     db->failures = 0;
+    db->trouble = OK;
     db->connections++;
     __atomic_store_n(&db->cancel, PQgetCancel(db->connection), __ATOMIC_RELEASE);
     return OK;
+}
+
+/* Whatever keeps the store from being used, jobs may succeed when it has passed; but for a newer
+ * schema, which another retriever knows. */
+static err_t ensure_connected(struct postgres_db *db)
+{
+    err_t error = postgres_db_connect(db);
+    return error && error != ERR_STORE_SCHEMA ? ERR_STORE_UNAVAILABLE : error;
 }
 
 void postgres_db_close(struct postgres_db *db)
@@ -363,7 +405,7 @@ static err_t perform_once(struct postgres_db *db, const char *sql,
                           const struct postgres_values *values, enum manner manner,
                           PGresult **result)
 {
-    err_t error = db->in_transaction ? db->failed : postgres_db_connect(db);
+    err_t error = db->in_transaction ? db->failed : ensure_connected(db);
     if (!error && is_stopped(db)) error = ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count + 3 > POSTGRES_SENT_MAX) error = collect(db, NULL);
     if (error) return error;
@@ -466,7 +508,7 @@ err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice row
     bool sent = PQexitPipelineMode(db->connection) && PQsendQuery(db->connection, sql);
     PGresult *result = sent && !await(db) ? PQgetResult(db->connection) : NULL;
     bool ready = PQresultStatus(result) == PGRES_COPY_IN;
-    if (result && !ready) error = error_of(result);
+    if (result && !ready) error = error_of(db, result);
     err_t lost = !result ? ERR_STORE_UNAVAILABLE : ready ? put_rows(db, rows) : OK;
     PQclear(result);
     result = NULL;
@@ -504,7 +546,7 @@ static err_t postgres_script(struct db *base, const char *sql)
 {
     struct postgres_db *db = (struct postgres_db *)base;
     bool ends = !strcmp(sql, "ROLLBACK");
-    err_t error = db->in_transaction ? OK : postgres_db_connect(db);
+    err_t error = db->in_transaction ? OK : ensure_connected(db);
     if (!error && !ends && is_stopped(db)) return ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count) error = collect(db, NULL);
     if (!db->connection) return error ? error : ERR_STORE_UNAVAILABLE;
@@ -536,7 +578,7 @@ static err_t postgres_settle(struct db *base)
 /* `first` is what a transaction of this kind begins with. */
 static err_t begin_with(struct postgres_db *db, const char *begin, const char *first)
 {
-    err_t error = postgres_db_connect(db);
+    err_t error = ensure_connected(db);
     if (error) return error;
     db->in_transaction = true;
     db->doubtful = false;

@@ -18,6 +18,7 @@
 
 #define POSTGRES_SENT_MAX 128 /* statements sent and not waited for */
 #define POSTGRES_CHANNEL  "millrace"
+#define POSTGRES_WHY_MAX  512
 
 struct postgres_db {
     struct db db; /* first */
@@ -41,6 +42,10 @@ struct postgres_db {
     bool connecting;             /* what open_session does must not connect again */
     uint64_t retry_at_ms;        /* no connection is tried before */
     unsigned failures;           /* in a row */
+    err_t trouble;               /* why the last connection could not be used; OK once one could */
+    char why[POSTGRES_WHY_MAX];  /* the same for people, in a line that says what to do */
+    char said[POSTGRES_WHY_MAX]; /* the last complaint; of a connection that is being made, the
+                                  * first one, and what to do about it */
     uint64_t connections;        /* made so far */
     unsigned schema_was, schema; /* its version before and after the last connection was made */
 };
@@ -51,14 +56,17 @@ void postgres_db_close(struct postgres_db *db);
 /* From another thread: ends the statement under way, and lets no other one begin. */
 void postgres_db_stop(struct postgres_db *db);
 /* Connects now unless it is connected. ERR_STORE_UNAVAILABLE; ERR_STORE_SCHEMA: the store's schema
- * is newer; ERR_STORE_FAILED: it can't be made, and the log says what to do. */
+ * is newer; ERR_STORE_FAILED, ERR_STORE_FULL: it can't be made. `why` says what to do, and the log,
+ * once for each reason. Statements say ERR_STORE_UNAVAILABLE in all those cases but the second. */
 err_t postgres_db_connect(struct postgres_db *db) MUST_USE;
+/* Adds to what is told should the connection under way not come to be. */
+void postgres_db_say(struct postgres_db *db, const char *text);
 /* Begins a transaction that reads one snapshot. */
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
 err_t postgres_db_long(struct postgres_db *db) MUST_USE;
-/* As db_select, for a text that is made at run time and need not stay: the connection keeps the
- * last ones prepared. Letters as postgres_values.h. */
+/* As db_select, for a text that is made at run time and need not stay: the connection keeps the last
+ * ones prepared. Letters as postgres_values.h. */
 struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
 /* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;

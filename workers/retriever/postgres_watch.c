@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -17,6 +18,16 @@
 #include "workers/retriever/postgres_store.h"
 
 #define PENDING_MS 500
+#define LOST_MS    100  /* a new connection may have to wait so long itself */
+#define FAILED_MS  5000 /* what is wrong with the database takes a person to mend */
+
+/* Told to the loop. */
+struct verdict {
+    struct task task; /* first */
+    struct sql_store *store;
+    err_t unusable;
+    char why[POSTGRES_WHY_MAX];
+};
 
 struct watch {
     struct postgres_store *store;
@@ -27,6 +38,7 @@ struct watch {
     uint64_t seq;       /* newest change seen */
     bool began;         /* seq is known */
     uint64_t pending_at_ms;
+    struct verdict told; /* the last one */
 };
 
 struct news {
@@ -58,6 +70,30 @@ static void hand(void *context, const struct announcement *announcement)
     news->options = &watch->store->sql.options;
     news->what = *announcement;
     crew_hand(watch->store->crew, &news->task);
+}
+
+static void verdict_done(struct task *task)
+{
+    struct verdict *verdict = (struct verdict *)task;
+    sql_usable(verdict->store, verdict->unusable, verdict->why);
+    free(verdict);
+}
+
+/* This connection is always wanted, so that it tells for all of them. */
+static void tell_trouble(struct watch *watch, err_t error)
+{
+    const struct postgres_db *db = &watch->db;
+    struct verdict *told = &watch->told;
+    err_t unusable = db->trouble ? db->trouble : error == ERR_STORE_FAILED ? error : OK;
+    const char *why = db->trouble ? db->why : unusable ? db->said : "";
+    if (unusable == told->unusable && !strcmp(why, told->why)) return;
+    told->unusable = unusable;
+    snprintf(told->why, sizeof(told->why), "%s", why);
+    struct verdict *verdict = xcalloc(1, sizeof(*verdict));
+    *verdict = *told;
+    verdict->task.done = verdict_done;
+    verdict->store = &watch->store->sql;
+    crew_hand(watch->store->crew, &verdict->task);
 }
 
 /* --- the thread --- */
@@ -103,12 +139,15 @@ static bool stopping(const struct watch *watch, int wait_ms)
     return poll(&stop, 1, wait_ms) > 0;
 }
 
-/* After an error it pauses as long as a new connection may have to wait. */
 static void *listen_on(void *context)
 {
     struct watch *watch = context;
-    bool failed = false;
-    while (!stopping(watch, failed ? 100 : 0)) failed = turn(watch) != OK;
+    int pause_ms = 0;
+    while (!stopping(watch, pause_ms)) {
+        err_t error = turn(watch);
+        tell_trouble(watch, error);
+        pause_ms = !error ? 0 : error == ERR_STORE_UNAVAILABLE ? LOST_MS : FAILED_MS;
+    }
     return NULL;
 }
 
@@ -120,7 +159,10 @@ void postgres_watch_open(struct postgres_store *store)
     struct watch *watch = store->watch = xcalloc(1, sizeof(*watch));
     watch->store = store;
     postgres_db_init(&watch->db, store->url);
-    watch->db.quiet = true;
+    watch->db.trouble = watch->told.unusable = store->writing.trouble;
+    memcpy(watch->db.why, store->writing.why, sizeof(watch->db.why));
+    memcpy(watch->told.why, store->writing.why, sizeof(watch->told.why));
+    store->writing.quiet = true;
     watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->stop_fd < 0) abort();
     if (store->writing.connection)

@@ -99,7 +99,18 @@ static void on_pending(void *context, uint64_t portfolio_id)
     worker_pending(retriever->worker, "index", portfolio_id);
 }
 
-static const struct store_listener listener = {on_version, on_pending};
+/* Its first word is a code, by which the gateway tells how the store is. */
+static void on_trouble(void *context, err_t error, const char *why)
+{
+    struct retriever *retriever = context;
+    struct buffer text = {0};
+    buffer_printf(&text, "%s: %s", error_code(error), why);
+    buffer_append_char(&text, '\0');
+    worker_trouble(retriever->worker, error ? text.data : NULL);
+    buffer_free(&text);
+}
+
+static const struct store_listener listener = {on_version, on_pending, on_trouble};
 
 /* --- the pool --- */
 

@@ -28,8 +28,6 @@ static err_t apply(struct db *db, const struct schema *schema, const struct migr
     err_t error = db_begin(db);
     if (error) return error;
     error = apply_locked(db, schema, migration);
-    if (error && schema->advice)
-        log_error("store: migration %s failed. %s", migration->name, schema->advice);
     if (!error) error = db_commit(db);
     if (error && db_rollback(db)) log_warn("store rollback failed");
     return error;

@@ -71,12 +71,45 @@ static const struct operation *operation_of(const struct store_call *call)
     return operation->run || operation->place == IN_BULK ? operation : NULL;
 }
 
+/* --- what keeps the store from its work --- */
+
+static void tell_trouble(const struct sql_store *store)
+{
+    const struct store_listener *listener = store->options.listener;
+    err_t error = store->unusable ? store->unusable : store->full ? ERR_STORE_FULL : OK;
+    const char *why = store->unusable ? store->why : error_text(error);
+    if (listener && listener->on_trouble)
+        listener->on_trouble(store->options.listener_context, error, why);
+}
+
+void sql_usable(struct sql_store *store, err_t unusable, const char *why)
+{
+    free(store->why);
+    store->unusable = unusable;
+    store->why = unusable ? xstrdup(why) : NULL;
+    tell_trouble(store);
+}
+
+/* A write that failed for another reason says nothing of the room there is. */
+static void note_room(struct sql_store *store, const struct work *work)
+{
+    err_t error = work->call->error;
+    bool full = error == ERR_STORE_FULL;
+    if (!work->operation || work->operation->place == READS || (error && !full)) return;
+    if (full == store->full) return;
+    store->full = full;
+    tell_trouble(store);
+}
+
+/* --- ends --- */
+
 void work_done(struct work *work)
 {
     struct store_call *call = work->call;
     struct sql_store *store = work->store;
     uint64_t pending = call->error ? 0 : call->pending;
     const struct store_listener *listener = store->options.listener;
+    note_room(store, work);
     arena_free(&work->arena);
     free(work);
     call->work = NULL;

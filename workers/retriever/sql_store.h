@@ -62,6 +62,11 @@ struct sql_store {
     struct writer *writer;
     struct work *bulk; /* the helper's: whose documents are being stored */
 
+    /* The loop's: what the listener was told of. */
+    err_t unusable; /* OK: it can be used */
+    char *why;      /* it is not; NULL where it can */
+    bool full;      /* the last write found no room */
+
     /* The backend's: */
     err_t (*available)(struct sql_store *store);              /* on both threads */
     void (*read)(struct sql_store *store, struct work *work); /* operation_read, then work_done */
@@ -185,6 +190,9 @@ extern const struct writer_work sql_writer_work;
 err_t operation_perform(struct work *work) MUST_USE;
 /* Ends a call on the loop: frees the work, tells the caller. */
 void work_done(struct work *work);
+
+/* On the loop: whether the database can be used, and why not. Tells the listener. */
+void sql_usable(struct sql_store *store, err_t unusable, const char *why);
 
 /* --- calls --- */
 void sql_call(struct store *store, struct store_call *call);

@@ -21,6 +21,6 @@ static err_t write_version(struct db *db, unsigned version)
 
 err_t sqlite_migrate(struct sqlite_db *base, unsigned *from, unsigned *to)
 {
-    static const struct schema schema = {migrations_sqlite, read_version, write_version, NULL};
+    static const struct schema schema = {migrations_sqlite, read_version, write_version};
     return schema_migrate(&base->db, &schema, from, to);
 }

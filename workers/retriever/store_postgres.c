@@ -107,12 +107,22 @@ static char *url_of(const char *rest)
     return url;
 }
 
+/* What libpq says of it may hold the password. */
+static bool url_is_readable(const char *url)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PQconninfoFree(options);
+    if (!options)
+        log_error(
+            "DATABASE_URL cannot be read: what is special in a password is written as %%40 for"
+            " @, %%2F for /, %%25 for %%");
+    return options;
+}
+
 static err_t connect_once(struct postgres_db *db, char *url)
 {
     postgres_db_init(db, url);
-    err_t error = postgres_db_connect(db);
-    if (error) log_error("the store cannot be used: %s", error_text(error));
-    return error;
+    return url_is_readable(url) ? postgres_db_connect(db) : ERR_BAD_SETTING;
 }
 
 static err_t postgres_store_migrate(const char *rest, unsigned *from, unsigned *to)
@@ -156,6 +166,7 @@ static void postgres_close(struct store *base)
     postgres_db_close(&store->building);
     free(store->reading);
     free(store->crew_dbs);
+    free(store->sql.why);
     free(store->url);
     free(store);
 }
@@ -197,16 +208,19 @@ static struct postgres_store *store_new(struct event_base *base,
     return store;
 }
 
-/* A server that is away now may come: it is waited for, call by call. */
+/* A server that is away may come, and a database that is not ours to use be given to us: that is
+ * waited for, call by call. A newer schema is another retriever's. */
 static err_t postgres_open(struct event_base *base, const struct store_options *options,
                            const char *rest, struct store **out)
 {
     struct postgres_store *store = store_new(base, options, rest);
-    err_t error = postgres_db_connect(&store->writing);
-    if (error && error != ERR_STORE_UNAVAILABLE) {
+    bool readable = url_is_readable(store->url);
+    err_t error = readable ? postgres_db_connect(&store->writing) : ERR_BAD_SETTING;
+    if (!readable || error == ERR_STORE_SCHEMA) {
         postgres_close(&store->sql.base);
         return error;
     }
+    if (error) sql_usable(&store->sql, error, store->writing.why);
     open_crew(store, options->connections_max - CONNECTIONS_FIXED);
     postgres_watch_open(store);
     if (options->index.chunks_max) postgres_settle(store, (struct slice){0}, 0);

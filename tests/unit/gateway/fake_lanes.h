@@ -27,6 +27,7 @@ static struct fake_job fake_jobs[FAKE_JOBS_MAX];
 static size_t fake_job_count;
 static err_t fake_refusal; /* what job_submit answers; OK: admitted */
 static bool fake_ready = true;
+static const char *fake_trouble = "";         /* of every pool's only worker */
 static const char *fake_serves = "hashing-1"; /* every pool's only worker */
 static uint64_t fake_queued;                  /* in every lane */
 static uint64_t fake_workers = 1;             /* that every lane counts */
@@ -126,6 +127,18 @@ bool lane_io_worker(const struct lane_io *io, enum pool pool, size_t index,
                                  .state = "ready",
                                  .slots = 64};
     return index == 0;
+}
+const char *lane_io_trouble(const struct lane_io *io, enum pool pool)
+{
+    (void)io, (void)pool;
+    return fake_ready ? fake_trouble : NULL;
+}
+bool lane_io_refused(const struct lane_io *io, enum pool pool, size_t index,
+                     struct refused_worker *worker)
+{
+    (void)io;
+    *worker = (struct refused_worker){.address = "10.0.0.7", .protocol = 9, .times = 3};
+    return pool == POOL_GENERATE && index == 0;
 }
 
 /* --- the test's side --- */
