@@ -54,7 +54,12 @@ static void on_remove(void *context, uint64_t chunk_id)
 
 static void serve(struct entry *entry, err_t error, uint64_t version)
 {
-    struct portfolio_view view = {entry->resident, version, entry->embedder};
+    struct portfolio_view view = {
+        .resident = entry->resident,
+        .terms = entry->refresh.terms,
+        .version = version,
+        .embedder = entry->embedder,
+    };
     while (entry->served) {
         struct portfolio_wait *wait = entry->served;
         entry->served = wait->next;
@@ -75,7 +80,6 @@ static void forget(struct entry *entry)
 {
     resident_destroy(&entry->resident);
     entry->refresh.since = entry->refresh.mark = 0;
-    entry->bytes = 0;
 }
 
 static void drive(struct entry *entry);
@@ -90,9 +94,11 @@ static void on_end(void *context, err_t error, uint64_t version)
     } else {
         entry->refresh.since = version;
         entry->refresh.embedder = slice_of(entry->embedder ? entry->embedder->name : NULL);
-        entry->bytes = resident_bytes(entry->resident);
+        portfolio_terms_clear(entry->refresh.terms);
         warn_of_size(entry);
     }
+    entry->bytes = (entry->resident ? resident_bytes(entry->resident) : 0) +
+                   portfolio_terms_bytes(entry->refresh.terms);
     serve(entry, error, version);
     drive(entry);
 }
@@ -112,6 +118,7 @@ static struct entry *entry_new(struct portfolio_cache *portfolios,
         .portfolio_id = wait->portfolio_id,
         .sink = &sink,
         .context = entry,
+        .terms = portfolio_terms_new(),
     };
     return entry;
 }
@@ -119,6 +126,7 @@ static struct entry *entry_new(struct portfolio_cache *portfolios,
 static void entry_destroy(struct entry *entry)
 {
     resident_destroy(&entry->resident);
+    portfolio_terms_destroy(&entry->refresh.terms);
     free(entry->tenant);
     free(entry);
 }

@@ -1,5 +1,6 @@
 /* Portfolios in memory: loaded when first asked for, brought up to the store's newest version
- * before every use, the least recently used ones given up when they take too many bytes. */
+ * before every use, the least recently used ones given up when they take too many bytes. Of those
+ * that the store searches only their terms are held. */
 #ifndef MILLRACE_RETRIEVER_PORTFOLIOS_H
 #define MILLRACE_RETRIEVER_PORTFOLIOS_H
 
@@ -11,7 +12,8 @@ struct portfolio_cache;
 
 /* A portfolio as a search meets it; valid during the callback. */
 struct portfolio_view {
-    struct resident *resident; /* NULL: the store searches it */
+    struct resident *resident;     /* NULL: the store searches it */
+    struct portfolio_terms *terms; /* by which questions to the store are read */
     uint64_t version;
     const struct embedder_info *embedder; /* of its vectors; NULL: unknown here, words alone */
 };

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "workers/embedder/embedder.h"
 #include "workers/retriever/postgres_values.h"
+#include "workers/retriever/postgres_words.h"
 #include "workers/retriever/terms.h"
 
 #define INDEX_LOCK     "7014723" /* with a portfolio's id: who makes or follows its partitions */
@@ -30,6 +31,7 @@ static err_t run_for(struct db *db, uint64_t id, const char *format)
 struct load {
     struct buffer embeddings, postings; /* COPY's binary form */
     struct buffer vector;               /* of the row under way */
+    struct words_tally tally;
     uint64_t portfolio_id, chunks, terms;
     size_t dimensions;
 };
@@ -64,13 +66,21 @@ static uint64_t length_of(struct slice terms)
     return length;
 }
 
-static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length, struct slice terms)
+static void put_posting(struct load *load, uint64_t chunk_id, uint64_t length, struct slice term,
+                        unsigned count)
 {
-    struct slice term;
+    postgres_row(&load->postings, "iitii", load->portfolio_id, chunk_id, term, (uint64_t)count,
+                 length);
+    words_tally_add(&load->tally, term, 1);
+}
+
+static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length,
+                         const struct rows *rows)
+{
+    struct slice terms = rows_blob(rows, 6), term;
     unsigned count;
-    while (terms_next(&terms, &term, &count))
-        postgres_row(&load->postings, "iitii", load->portfolio_id, chunk_id, term, (uint64_t)count,
-                     length);
+    put_posting(load, chunk_id, length, words_language_term(rows_text(rows, 5)), 1);
+    while (terms_next(&terms, &term, &count)) put_posting(load, chunk_id, length, term, count);
 }
 
 /* A row as refresh_select gives it. */
@@ -79,7 +89,7 @@ static void put_row(struct load *load, const struct rows *rows)
     uint64_t chunk_id = rows_u64(rows, 0), length = length_of(rows_blob(rows, 6));
     postgres_row(&load->embeddings, "iiiv", load->portfolio_id, chunk_id, length,
                  unpack(load, rows_blob(rows, 7)));
-    put_postings(load, chunk_id, length, rows_blob(rows, 6));
+    put_postings(load, chunk_id, length, rows);
     load->chunks++;
     load->terms += length;
 }
@@ -106,6 +116,7 @@ static void load_free(struct load *load)
     buffer_free(&load->embeddings);
     buffer_free(&load->postings);
     buffer_free(&load->vector);
+    words_tally_free(&load->tally);
 }
 
 /* --- making --- */
@@ -115,12 +126,13 @@ static err_t fill(struct db *db, const struct refresh_plan *plan, struct load *l
     char sql[SQL_MAX];
     size_t before;
     err_t error = OK;
-    snprintf(sql, sizeof(sql),
-             "DECLARE walk NO SCROLL CURSOR FOR SELECT c.id, 0, 0, 0, 0, '', c.terms, v.vector"
-             " FROM documents d JOIN chunks c ON c.id BETWEEN d.first_chunk AND d.first_chunk +"
-             " d.chunks - 1 LEFT JOIN vectors v ON v.slot = 2 * c.id + %" PRIu64
-             " WHERE d.portfolio_id = %" PRIu64,
-             plan->side, load->portfolio_id);
+    snprintf(
+        sql, sizeof(sql),
+        "DECLARE walk NO SCROLL CURSOR FOR SELECT c.id, 0, 0, 0, 0, c.language, c.terms, v.vector"
+        " FROM documents d JOIN chunks c ON c.id BETWEEN d.first_chunk AND d.first_chunk +"
+        " d.chunks - 1 LEFT JOIN vectors v ON v.slot = 2 * c.id + %" PRIu64
+        " WHERE d.portfolio_id = %" PRIu64,
+        plan->side, load->portfolio_id);
     error = db_script(db, sql);
     do {
         before = load->chunks;
@@ -139,6 +151,8 @@ static err_t create_tables(struct db *db, uint64_t id)
         "CREATE TABLE rag_embedding_%1$" PRIu64 " (LIKE rag_embedding INCLUDING DEFAULTS,"
         " CHECK (portfolio_id = %1$" PRIu64 "))",
         "CREATE TABLE rag_posting_%1$" PRIu64 " (LIKE rag_posting INCLUDING DEFAULTS,"
+        " CHECK (portfolio_id = %1$" PRIu64 "))",
+        "CREATE TABLE rag_term_%1$" PRIu64 " (LIKE rag_term INCLUDING INDEXES,"
         " CHECK (portfolio_id = %1$" PRIu64 "))",
     };
     err_t error = OK;
@@ -168,10 +182,13 @@ static err_t create_indexes(struct db *db, uint64_t id)
         "CREATE INDEX ON rag_posting_%" PRIu64 " (chunk_id)",
         "ANALYZE rag_embedding_%" PRIu64,
         "ANALYZE rag_posting_%" PRIu64,
+        "ANALYZE rag_term_%" PRIu64,
         "ALTER TABLE rag_embedding ATTACH PARTITION rag_embedding_%1$" PRIu64
         " FOR VALUES IN (%1$" PRIu64 ")",
         "ALTER TABLE rag_posting ATTACH PARTITION rag_posting_%1$" PRIu64
         " FOR VALUES IN (%1$" PRIu64 ")",
+        "ALTER TABLE rag_term ATTACH PARTITION rag_term_%1$" PRIu64 " FOR VALUES IN (%1$" PRIu64
+        ")",
     };
     err_t error = OK;
     for (size_t i = 0; !error && i < ARRAY_LEN(statements); i++)
@@ -183,8 +200,8 @@ static err_t note_searched(struct db *db, uint64_t id, const struct refresh_plan
                            const struct load *load)
 {
     return db_run(db,
-                  "INSERT INTO rag_searched (portfolio_id, version, embedder, chunks, terms)"
-                  " VALUES (?, ?, ?, ?, ?)",
+                  "INSERT INTO rag_searched (portfolio_id, version, made, embedder, chunks, terms)"
+                  " VALUES (?1, ?2, ?2, ?3, ?4, ?5)",
                   "iisii", id, plan->version, plan->embedder->name, load->chunks, load->terms);
 }
 
@@ -194,6 +211,7 @@ static err_t make(struct db *db, const struct index_options *options,
     struct load load = {.portfolio_id = id, .dimensions = plan->embedder->dimensions};
     err_t error = create_tables(db, id);
     if (!error) error = fill(db, plan, &load);
+    if (!error) error = words_store(db, id, plan->version, &load.tally);
     if (!error) error = create_vector_index(db, options, id, load.dimensions);
     if (!error) error = create_indexes(db, id);
     if (!error) error = note_searched(db, id, plan, &load);
@@ -208,6 +226,7 @@ static err_t drop(struct db *db, uint64_t id)
 {
     err_t error = run_for(db, id, "DROP TABLE IF EXISTS rag_embedding_%" PRIu64);
     if (!error) error = run_for(db, id, "DROP TABLE IF EXISTS rag_posting_%" PRIu64);
+    if (!error) error = run_for(db, id, "DROP TABLE IF EXISTS rag_term_%" PRIu64);
     if (error) return error;
     return db_run(db, "DELETE FROM rag_searched WHERE portfolio_id = ?", "i", id);
 }
@@ -216,19 +235,19 @@ static err_t drop(struct db *db, uint64_t id)
 
 struct searched {
     uint64_t version; /* 0: nothing is */
-    bool same_embedder;
+    bool fits;        /* this program and the portfolio's embedder; else to be made anew */
 };
 
 static err_t read_searched(struct db *db, uint64_t id, const struct refresh_plan *plan,
                            struct searched *searched)
 {
-    struct rows rows =
-        db_select(db, "SELECT version, embedder FROM rag_searched WHERE portfolio_id = ?", "i", id);
+    struct rows rows = db_select(
+        db, "SELECT version, embedder, made FROM rag_searched WHERE portfolio_id = ?", "i", id);
     *searched = (struct searched){0};
     if (rows_next(&rows)) {
         searched->version = rows_u64(&rows, 0);
-        searched->same_embedder =
-            plan->embedder && slice_equal(rows_text(&rows, 1), slice_of(plan->embedder->name));
+        searched->fits = rows_u64(&rows, 2) && plan->embedder &&
+                         slice_equal(rows_text(&rows, 1), slice_of(plan->embedder->name));
     }
     return rows_end(&rows);
 }
@@ -253,7 +272,7 @@ static err_t settle(struct db *db, const struct index_options *options,
     if (!error) error = read_searched(db, id, plan, &searched);
     if (error) return error;
     bool large = is_large(options, plan, &searched);
-    if (large && searched.version && searched.same_embedder) return OK;
+    if (large && searched.version && searched.fits) return OK;
     if (searched.version) error = drop(db, id);
     return error || !large ? error : make(db, options, plan, id);
 }
@@ -303,10 +322,7 @@ static err_t range_take_out(struct db *db, uint64_t id, const struct chunk_range
         *chunks += rows_u64(&rows, 0);
         *terms += rows_u64(&rows, 1);
     }
-    err_t error = rows_end(&rows);
-    if (error) return error;
-    return db_run(db, "DELETE FROM rag_posting WHERE portfolio_id = ? AND chunk_id BETWEEN ? AND ?",
-                  "iii", id, range->first, range->last);
+    return rows_end(&rows);
 }
 
 static err_t follow_changes(struct db *db, const struct store_refresh *refresh,
@@ -317,12 +333,14 @@ static err_t follow_changes(struct db *db, const struct store_refresh *refresh,
     err_t error = OK;
     for (size_t i = 0; !error && i < refresh_parts(plan); i++) {
         error = range_take_out(db, id, &plan->ranges[i], &chunks, &terms);
+        if (!error) error = words_take_out(db, id, &plan->ranges[i], &load.tally);
         if (error) break;
         struct rows rows = refresh_select(db, refresh, plan, i);
         while (rows_next(&rows)) put_row(&load, &rows);
         error = rows_end(&rows);
         if (!error) error = flush(db, &load);
     }
+    if (!error) error = words_store(db, id, plan->version, &load.tally);
     if (!error)
         error = db_run(db,
                        "UPDATE rag_searched SET version = ?, chunks = chunks + ?, terms = terms + ?"
@@ -342,7 +360,7 @@ static err_t follow_locked(struct db *db, const struct store_refresh *asked, boo
                          refresh.portfolio_id);
     if (!error) error = refresh_plan_read(db, &refresh, &plan);
     if (!error) error = read_searched(db, refresh.portfolio_id, &plan, &searched);
-    *current = !error && searched.version && searched.same_embedder;
+    *current = !error && searched.version && searched.fits;
     if (*current && searched.version < plan.version) {
         refresh.since = searched.version;
         refresh.embedder = slice_of(plan.embedder->name);
@@ -376,7 +394,7 @@ err_t postgres_index_state(struct db *db, const struct index_options *options,
     bool large = is_large(options, plan, &searched);
     if (!large && !searched.version) return OK;
     *state = INDEX_WANTED;
-    if (!large || !searched.version || !searched.same_embedder) return OK;
+    if (!large || !searched.version || !searched.fits) return OK;
     if (searched.version < plan->version) error = follow(db, refresh, &current);
     if (!error && current) *state = INDEX_CURRENT;
     return error;

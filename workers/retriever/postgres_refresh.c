@@ -2,13 +2,16 @@
  * sink, in steps of a millisecond or two so that it keeps serving.
  *
  *     crew: same version ─▶ end; else a snapshot: plan, every part's rows
- *           too large, and its tables are there ─▶ these are brought up to date, end
+ *           too large, and its tables are there ─▶ these are brought up to date; its terms
  *     loop: begin, rows ... (a step) ... rows, end */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "workers/embedder/embedder.h"
 #include "workers/retriever/postgres_index.h"
+#include "workers/retriever/postgres_words.h"
 
 #define STEP_US   2000
 #define STEP_ROWS 16 /* between two looks at the clock */
@@ -21,6 +24,7 @@ struct load {
     struct refresh_plan plan;
     struct rows *parts;
     enum index_state index;
+    struct words_change words;
     err_t error;
 
     struct refresh_feed feed;
@@ -52,6 +56,17 @@ static err_t read_snapshot(struct load *load, struct db *db)
     return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
 }
 
+/* Of a portfolio that is searched here: what its questions have to know and do not yet. */
+static err_t read_words(struct load *load, struct db *db)
+{
+    if (!load->refresh->terms) return OK;
+    uint64_t known = portfolio_terms_version(load->refresh->terms);
+    if (known == load->plan.version) return OK;
+    err_t error = words_read(db, load->refresh->portfolio_id, known, &load->words);
+    if (!load->words.version) load->index = INDEX_WANTED; /* its tables went a moment ago */
+    return error;
+}
+
 static void load_run(struct task *task, struct db *db)
 {
     struct load *load = (struct load *)task;
@@ -59,6 +74,7 @@ static void load_run(struct task *task, struct db *db)
     load->error = refresh_plan_read(db, load->refresh, &load->plan);
     if (!load->error && index->chunks_max)
         load->error = postgres_index_state(db, index, load->refresh, &load->plan, &load->index);
+    if (!load->error && load->index == INDEX_CURRENT) load->error = read_words(load, db);
     if (!load->error && load->plan.changed && load->index != INDEX_CURRENT)
         load->error = read_snapshot(load, db);
 }
@@ -70,6 +86,7 @@ static void load_free(struct load *load)
     for (size_t i = 0; load->parts && i < refresh_parts(&load->plan); i++)
         (void)!rows_end(&load->parts[i]);
     free(load->parts);
+    words_change_free(&load->words);
     refresh_plan_free(&load->plan);
     refresh_feed_free(&load->feed);
     if (load->turn) event_free(load->turn);
@@ -83,24 +100,31 @@ static void unlink_load(struct load *load)
     if (load->next) load->next->link = load->link;
 }
 
+static void end_words(const struct load *load)
+{
+    const struct words_change *words = &load->words;
+    if (portfolio_terms_end(load->refresh->terms, words->version, words->chunks, words->length))
+        return;
+    log_warn("portfolio=%" PRIu64 " has more than %d terms: its rarest are not found by words",
+             load->refresh->portfolio_id, PORTFOLIO_TERMS_MAX);
+}
+
 /* The load has gone before the caller hears: he may ask again at once. */
 static void finish(struct load *load, err_t error)
 {
     struct store_refresh *refresh = load->refresh;
     uint64_t version = error ? refresh->since : load->plan.version;
+    if (!error && load->words.version) end_words(load);
     unlink_load(load);
     load_free(load);
     refresh->sink->end(refresh->context, error, version);
 }
 
-static bool complete(const struct load *load)
+/* One row, or the end of a part. False when nothing is left. */
+static bool advance(struct load *load)
 {
-    return load->at == refresh_parts(&load->plan);
-}
-
-/* One row, or the end of a part. */
-static void advance(struct load *load)
-{
+    if (load->index == INDEX_CURRENT) return words_tell(&load->words, load->refresh->terms);
+    if (load->at == refresh_parts(&load->plan)) return false;
     struct rows *rows = &load->parts[load->at];
     if (!load->in_part) refresh_feed_part(&load->feed, load->at);
     load->in_part = rows_next(rows);
@@ -108,25 +132,41 @@ static void advance(struct load *load)
         refresh_feed_row(&load->feed, rows);
     else
         refresh_feed_part_end(&load->feed, load->at++);
+    return true;
 }
 
 static void step(struct load *load)
 {
     static const struct timeval at_once = {0};
     uint64_t until = clock_us() + STEP_US;
-    while (!complete(load)) {
-        for (int i = 0; i < STEP_ROWS && !complete(load); i++) advance(load);
-        if (clock_us() < until || complete(load)) continue;
-        event_add(load->turn, &at_once);
-        return;
-    }
-    finish(load, OK);
+    do {
+        for (int i = 0; i < STEP_ROWS; i++) {
+            if (advance(load)) continue;
+            finish(load, OK);
+            return;
+        }
+    } while (clock_us() < until);
+    event_add(load->turn, &at_once);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
 {
     (void)fd, (void)what;
     step(context);
+}
+
+/* Nothing is put of a portfolio that is searched here: whoever asks hears of the embedder and of
+ * the terms, and is sent elsewhere. */
+static void begin(struct load *load)
+{
+    struct store_refresh *refresh = load->refresh;
+    refresh->in_store = load->index == INDEX_CURRENT;
+    if (!refresh->in_store) {
+        refresh_feed_begin(&load->feed, &load->plan, refresh);
+        return;
+    }
+    refresh->sink->begin(refresh->context, true, slice_of(load->plan.embedder->name));
+    if (load->words.version) portfolio_terms_begin(refresh->terms, load->words.whole);
 }
 
 static void tell(struct load *load)
@@ -137,17 +177,8 @@ static void tell(struct load *load)
     if (load->next) load->next->link = &load->next;
     *head = load;
     load->turn = evtimer_new(load->store->sql.loop, on_turn, load);
-    refresh_feed_begin(&load->feed, &load->plan, load->refresh);
+    begin(load);
     step(load);
-}
-
-/* Nothing is put: whoever asks hears of the embedder and is sent elsewhere. */
-static void send_elsewhere(struct load *load)
-{
-    struct store_refresh *refresh = load->refresh;
-    refresh->in_store = true;
-    refresh->sink->begin(refresh->context, true, slice_of(load->plan.embedder->name));
-    finish(load, OK);
 }
 
 static void load_done(struct task *task)
@@ -156,9 +187,7 @@ static void load_done(struct task *task)
     load->refresh->in_store = false;
     if (!load->error && load->index == INDEX_WANTED)
         postgres_settle(load->store, load->refresh->tenant, load->refresh->portfolio_id);
-    if (!load->error && load->index == INDEX_CURRENT)
-        send_elsewhere(load);
-    else if (load->error || !load->plan.changed)
+    if (load->error || (!load->plan.changed && load->index != INDEX_CURRENT))
         finish(load, load->error);
     else
         tell(load);

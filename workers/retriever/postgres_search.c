@@ -13,9 +13,7 @@
 #include "workers/retriever/fusion.h"
 #include "workers/retriever/id_map.h"
 #include "workers/retriever/passages.h"
-#include "workers/retriever/postgres_store.h"
-#include "workers/retriever/terms.h"
-#include "workers/retriever/words.h"
+#include "workers/retriever/postgres_words.h"
 
 #define HALF_DIMENSIONS 2000 /* more are indexed as halfvec */
 #define SQL_MAX         3072
@@ -23,24 +21,12 @@
 struct search {
     struct task task; /* first */
     struct store_search *wanted;
-    struct buffer terms;  /* separated by spaces */
+    struct words_asked words;
     struct buffer vector; /* as pgvector takes it; empty: words alone */
     err_t error;
 };
 
 /* --- the question --- */
-
-/* A word by its stems in every language, as chunks of all may be asked for. */
-static void on_word(void *context, const struct word *word)
-{
-    struct buffer *terms = context;
-    for (size_t i = 0; language_at(i); i++) {
-        struct slice term = terms_of_word(language_at(i), word);
-        if (!term.len) continue;
-        if (terms->len) buffer_append(terms, " ", 1);
-        buffer_append_slice(terms, term);
-    }
-}
 
 static void put_vector(const struct store_search *wanted, struct buffer *out)
 {
@@ -57,27 +43,13 @@ static void put_vector(const struct store_search *wanted, struct buffer *out)
 
 /* --- the statement --- */
 
-/* ?1 the question's terms, ?2 its vector. By the graph; or, where %5$s is + 0, which no index
- * knows, by looking at every vector. */
+/* ?2 is the question's vector, the others are words_write_leg's. By the graph; or, where %5$s is +
+ * 0, which no index knows, by looking at every vector. */
 #define NEAREST                                                                            \
     "SELECT chunk_id, 1 - ((embedding::%1$s(%2$zu)) <=> ?2::vector::%1$s(%2$zu)) AS score" \
     " FROM rag_embedding_%3$" PRIu64 " WHERE embedding IS NOT NULL"                        \
     " ORDER BY ((embedding::%1$s(%2$zu)) <=> ?2::vector::%1$s(%2$zu)) %5$s LIMIT %4$d"
 #define NOTHING "SELECT 0::bigint AS chunk_id, 0::float8 AS score WHERE ?2::bytea IS NULL AND false"
-
-/* BM25 with k1 1.2 and b 0.75, as in memory. */
-#define WORDED                                                                                     \
-    "asked AS (SELECT DISTINCT term FROM string_to_table(?1, ' ') AS term),"                       \
-    " hit AS (SELECT p.term, p.chunk_id, p.count, p.length FROM asked a"                           \
-    " JOIN rag_posting_%1$" PRIu64 " p ON p.term = a.term),"                                       \
-    " idf AS (SELECT term, ln(1 + (s.chunks - count(*) + 0.5) / (count(*) + 0.5))::float8 AS idf," \
-    " greatest(s.terms, 1)::float8 / greatest(s.chunks, 1) AS average"                             \
-    " FROM hit, rag_searched s WHERE s.portfolio_id = %1$" PRIu64                                  \
-    " GROUP BY term, s.chunks, s.terms),"                                                          \
-    " worded AS (SELECT h.chunk_id, sum(i.idf * h.count * 2.2 /"                                   \
-    " (h.count + 1.2 * (0.25 + 0.75 * h.length / i.average))) AS score"                            \
-    " FROM hit h JOIN idf i ON i.term = h.term GROUP BY h.chunk_id"                                \
-    " ORDER BY score DESC, h.chunk_id LIMIT %2$d)"
 
 #define FOUND                                         \
     " SELECT 0::bigint, chunk_id, score FROM nearest" \
@@ -95,7 +67,7 @@ static void write_statement(const struct search *search, bool exact, char sql[SQ
     else
         len += (size_t)snprintf(sql + len, SQL_MAX - len, NOTHING);
     len += (size_t)snprintf(sql + len, SQL_MAX - len, "), ");
-    len += (size_t)snprintf(sql + len, SQL_MAX - len, WORDED, id, BEST_MAX);
+    len += words_write_leg(id, BEST_MAX, sql + len, SQL_MAX - len);
     snprintf(sql + len, SQL_MAX - len, FOUND);
 }
 
@@ -239,8 +211,10 @@ static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
     char sql[SQL_MAX];
     write_statement(search, exact, sql);
     struct rows rows =
-        postgres_db_ask((struct postgres_db *)db, sql, search->vector.len ? "tv" : "tb",
-                        buffer_slice(&search->terms), buffer_slice(&search->vector));
+        postgres_db_ask((struct postgres_db *)db, sql, search->vector.len ? "tvtdd" : "tbtdd",
+                        buffer_slice(&search->words.terms), buffer_slice(&search->vector),
+                        buffer_slice(&search->words.weights), (double)search->words.norm.base,
+                        (double)search->words.norm.slope);
     while (rows_next(&rows)) add_row(found, &rows);
     err_t error = rows_end(&rows);
     *enough = exact || !search->vector.len || found->legs[0].count >= BEST_MAX;
@@ -263,7 +237,7 @@ static void search_done(struct task *task)
     struct search *search = (struct search *)task;
     struct store_search *wanted = search->wanted;
     wanted->error = search->error;
-    buffer_free(&search->terms);
+    words_asked_free(&search->words);
     buffer_free(&search->vector);
     free(search);
     wanted->done(wanted);
@@ -274,7 +248,7 @@ void postgres_search(struct store *base, struct store_search *wanted)
     struct search *search = xcalloc(1, sizeof(*search));
     search->task = (struct task){.run = search_run, .done = search_done};
     search->wanted = wanted;
-    words_scan(wanted->query->language, wanted->query->text, on_word, &search->terms);
+    if (wanted->terms) words_ask(wanted->terms, wanted->query, &search->words);
     put_vector(wanted, &search->vector);
     crew_push(((struct postgres_store *)base)->crew, &search->task);
 }

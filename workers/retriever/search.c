@@ -205,12 +205,14 @@ static void on_searched(struct store_search *in_store)
         on_hits(search, in_store->hits, in_store->count, search->search_us);
 }
 
-static void search_in_store(struct search *search, struct resident_hit *hits)
+static void search_in_store(struct search *search, struct portfolio_terms *terms,
+                            struct resident_hit *hits)
 {
     search->search_us = clock_us(); /* when it began, until it is over */
     search->in_store = (struct store_search){
         .portfolio_id = search->request.portfolio_id,
         .query = &search->query,
+        .terms = terms,
         .dimensions = search->embedder->dimensions,
         .hits = hits,
         .done = on_searched,
@@ -234,7 +236,7 @@ static void on_ready(struct portfolio_wait *wait, err_t error, const struct port
     if (view->resident)
         on_hits(search, hits, resident_search(view->resident, &search->query, hits), began_us);
     else
-        search_in_store(search, hits);
+        search_in_store(search, view->terms, hits);
 }
 
 static err_t decode(struct search *search)

@@ -23,6 +23,7 @@
 #include "common/errors.h"
 #include "proto/kinds.h"
 #include "proto/records.h"
+#include "workers/retriever/portfolio_terms.h"
 #include "workers/retriever/resident.h"
 
 struct store;
@@ -140,7 +141,8 @@ struct store_refresh {
     struct slice embedder; /* of the vectors in memory */
     const struct store_sink *sink;
     void *context;
-    uint64_t mark; /* the backend's, kept from refresh to refresh; 0 at first */
+    uint64_t mark;                 /* the backend's, kept from refresh to refresh; 0 at first */
+    struct portfolio_terms *terms; /* brought up to date of one that is `in_store`; or NULL */
 
     /* Set by the store before `end`: the portfolio is too large for memory and nothing was put; it
      * is to be searched by store_search, and asked for with `since` 0 again. */
@@ -156,8 +158,9 @@ struct store_search {
     /* Set by the caller; must stay until `done`. */
     uint64_t portfolio_id; /* of which the last refresh said `in_store` */
     const struct resident_query *query;
-    size_t dimensions;         /* of the query's vector */
-    struct resident_hit *hits; /* room for the query's top_k */
+    struct portfolio_terms *terms; /* as that refresh left them, used in the call; NULL: no words */
+    size_t dimensions;             /* of the query's vector */
+    struct resident_hit *hits;     /* room for the query's top_k */
     void (*done)(struct store_search *search);
     void *context;
 
@@ -166,7 +169,7 @@ struct store_search {
     size_t count;
 };
 
-/* Finds what resident_search would, but for words that are misspelt. */
+/* Finds what resident_search would. */
 void store_search(struct store *store, struct store_search *search);
 
 /* --- what was found --- */

@@ -246,6 +246,7 @@ static void search_for(struct fixture *f, uint64_t id, const struct resident_que
 {
     *searched = (struct searched){.search = {.portfolio_id = id,
                                              .query = query,
+                                             .terms = f->terms,
                                              .dimensions = DIMENSIONS,
                                              .hits = searched->hits,
                                              .done = on_searched,
@@ -349,9 +350,9 @@ static void a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table(vo
     while (sql(f, "SELECT count(*) FROM pg_class WHERE relname LIKE 'rag\\_embedding\\_%'") &&
            clock_ms() < until)
         event_base_loop(f->base, EVLOOP_ONCE);
-    assert_int_equal(
-        sql(f, "SELECT count(*) FROM pg_class WHERE relname ~ '^rag_(embedding|posting)_[0-9]+$'"),
-        0);
+    assert_int_equal(sql(f, "SELECT count(*) FROM pg_class WHERE relname ~ "
+                            "'^rag_(embedding|posting|term)_[0-9]+$'"),
+                     0);
     free(loaded);
 }
 

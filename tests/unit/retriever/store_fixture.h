@@ -41,7 +41,8 @@ struct fixture {
     struct store *store;
     struct arena arena;
     struct heard heard;
-    struct index_options index; /* of stores opened from now on */
+    struct index_options index;    /* of stores opened from now on */
+    struct portfolio_terms *terms; /* of the last portfolio that a store said it searches */
     char folder[64];
     char database[64]; /* empty: a file */
     char url[256];
@@ -126,6 +127,7 @@ static inline int fixture_setup(void **state)
     snprintf(f->url, sizeof(f->url), "sqlite:%s/deep/store.db", f->folder);
     if (getenv("MILLRACE_TEST_STORE") && !fixture_make_database(f)) return -1;
     f->base = event_base_new();
+    f->terms = portfolio_terms_new();
     f->tick = event_new(f->base, -1, EV_PERSIST, fixture_on_tick, NULL);
     event_add(f->tick, &interval);
     *state = f;
@@ -143,6 +145,7 @@ static inline int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     store_close(&f->store);
+    portfolio_terms_destroy(&f->terms);
     fixture_drop_database(f);
     event_free(f->tick);
     event_base_free(f->base);
@@ -318,6 +321,7 @@ static inline err_t refresh_on(struct fixture *f, struct store *store, struct lo
     loaded->refresh.portfolio_id = portfolio_id;
     loaded->refresh.sink = &sink;
     loaded->refresh.context = loaded;
+    loaded->refresh.terms = f->terms;
     store_refresh(store, &loaded->refresh);
     fixture_wait(f, &loaded->done);
     return loaded->error;
