@@ -55,12 +55,13 @@ static void hand_over(struct gateway *gateway, struct http_request *request)
     target->route->handle(gateway, request);
 }
 
-/* An open connection may still ask while the gateway finishes what it has. */
+/* A connection that was kept open may still ask while the gateway finishes what it has. A new one's
+ * request was on its way when the gateway was told to stop: a balancer would not send it again. */
 static void app_handle(void *context, struct http_request *request)
 {
     struct gateway *gateway = context;
     const struct route *route = http_target(request)->route;
-    if (gateway->draining && route->kind != KIND_COUNT)
+    if (gateway->draining && route->kind != KIND_COUNT && !http_is_first(request))
         http_reply_error(request, ERR_DRAINING, NULL);
     else if (route->limited)
         rate_gate(gateway, request, hand_over);

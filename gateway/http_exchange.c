@@ -46,7 +46,9 @@ static struct http_request *request_new(struct http_conn *conn, const char *meth
     request->started_us = clock_us();
     request->method = arena_slice(&request->arena, slice_of(method));
     request->path = arena_slice(&request->arena, slice_of(url));
+    request->is_first = !conn->asked;
     conn->request = request;
+    conn->asked = true;
     conn->server->request_count++;
     name_request(request);
     return request;
@@ -376,6 +378,11 @@ const char *http_request_id(const struct http_request *request)
 uint64_t http_started_us(const struct http_request *request)
 {
     return request->started_us;
+}
+
+bool http_is_first(const struct http_request *request)
+{
+    return request->is_first;
 }
 
 err_t http_error(const struct http_request *request)

@@ -25,6 +25,7 @@ struct http_conn {
     struct event watch;           /* for the client's going */
     enum conn_state state;
     bool suspended;
+    bool asked;        /* has brought a request, the first of perhaps many */
     bool gone;         /* the client has closed its side */
     uint64_t since_ms; /* of the state; of the last progress while sending */
     uint64_t bytes;    /* moved since then */
@@ -39,6 +40,7 @@ struct http_request {
     uint64_t started_us;
     uint64_t body_bytes_max;
     err_t refused;
+    bool is_first;  /* of its connection */
     bool lingers;   /* answered; what comes of its body is read and not kept */
     bool handled;   /* the program has it */
     bool ended;     /* on_end was called */
@@ -69,6 +71,7 @@ struct http_server {
     struct http_conns conns;
     size_t conn_count, request_count;
     bool draining;
+    uint64_t drained_ms; /* when that began */
 };
 
 /* Moves a connection to a state; `bytes` is what that state has to move. */

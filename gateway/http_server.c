@@ -30,6 +30,7 @@
 #define SLOWEST_BYTES_S  16384
 #define BACKLOG          4096
 #define KEEPALIVE_MS     15000
+#define ON_THE_WAY_MS    1000 /* in which who has connected asks */
 #define SWEEP_MS_MAX     1000
 #define SWEEP_MS_MIN     20
 
@@ -267,12 +268,38 @@ unsigned http_server_port(const struct http_server *server)
     return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 }
 
+/* Who has connected is not reset because he was not looked at yet. */
+static void take_backlog(struct http_server *server, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    int client;
+    while ((client = accept4(fd, (struct sockaddr *)&address, &len,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        MHD_add_connection(server->daemon, client, (struct sockaddr *)&address, len);
+        len = sizeof(address);
+    }
+    event_active(server->ready, EV_READ, 1);
+}
+
 void http_server_drain(struct http_server *server)
 {
     if (server->draining) return;
     server->draining = true;
+    server->drained_ms = clock_ms();
     int fd = MHD_quiesce_daemon(server->daemon);
-    if (fd >= 0) close(fd);
+    if (fd < 0) return;
+    take_backlog(server, fd);
+    close(fd);
+}
+
+bool http_server_awaits(const struct http_server *server)
+{
+    const struct http_conn *conn;
+    if (clock_ms() >= server->drained_ms + ON_THE_WAY_MS) return false;
+    LIST_FOREACH(conn, &server->conns, link)
+    if (!conn->asked) return true;
+    return false;
 }
 
 size_t http_server_requests(const struct http_server *server)

@@ -62,6 +62,9 @@ err_t http_server_open(struct http_server *server) MUST_USE;
 unsigned http_server_port(const struct http_server *server);
 /* Closes the listening socket; open connections are closed after their next answer. */
 void http_server_drain(struct http_server *server);
+/* Whether the drain should wait for a request that may be on its way: somebody has connected and
+ * not asked yet. False after a second. */
+bool http_server_awaits(const struct http_server *server);
 /* Exchanges that are not over. */
 size_t http_server_requests(const struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
@@ -80,6 +83,8 @@ const char *http_query(const struct http_request *request, const char *name);
 const char *http_request_id(const struct http_request *request);
 /* When the headers arrived, clock_us(). */
 uint64_t http_started_us(const struct http_request *request);
+/* Whether it is the first of its connection: during a drain, one that was on its way. */
+bool http_is_first(const struct http_request *request);
 /* The error that was answered; ERR_CANCELLED while nothing was. */
 err_t http_error(const struct http_request *request);
 /* The status that was sent, 0 before. */

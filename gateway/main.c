@@ -46,18 +46,23 @@ static const struct lane_listener listener = {on_version, on_pending};
 
 /* --- stopping --- */
 
+static bool clients_are_served(void)
+{
+    return !http_server_requests(gateway.http) && !http_server_awaits(gateway.http) &&
+           !recorder_waiting(gateway.recorder);
+}
+
 static bool is_drained(void)
 {
-    return !http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder) &&
-           !claims_releasing(gateway.claims) && !lane_io_jobs(gateway.lanes);
+    return clients_are_served() && !claims_releasing(gateway.claims) &&
+           !lane_io_jobs(gateway.lanes);
 }
 
 /* First what clients wait for, and the turns that come of it; only then the lanes close. */
 static void on_drain_check(evutil_socket_t fd, short what, void *context)
 {
     (void)fd, (void)what, (void)context;
-    if (!http_server_requests(gateway.http) && !recorder_waiting(gateway.recorder))
-        lane_io_drain(gateway.lanes);
+    if (clients_are_served()) lane_io_drain(gateway.lanes);
     if (clock_ms() + MIN((uint64_t)GIVE_UP_MS, settings.drain_timeout_ms / 2) >= drain_until_ms)
         chats_give_up(&gateway);
     bool late = clock_ms() >= drain_until_ms;
