@@ -14,14 +14,14 @@ GIVE_UP_S = 90
 PAUSE_S = 0.2
 PATH = "/api/agents/1/chat/stream"
 
-# One try: what came of it, and what was done to the cluster at that moment. `began`: text had come.
-Try = collections.namedtuple("Try", "outcome began phase began_phase at")
+# One try: what came of it, when, and what was done to the cluster at either moment. `began`: text had come.
+Try = collections.namedtuple("Try", "outcome began phase began_phase at seconds")
 
 
 class Question:
-    def __init__(self, number, rng):
-        self.seed, self.length = rng.getrandbits(63), rng.randrange(100, 600)
-        words = script(seed=self.seed, length=self.length, piece=12, gap_ms=rng.randrange(5, 60))
+    def __init__(self, number, rng, length=None, gap_ms=None):
+        self.seed, self.length = rng.getrandbits(63), length or rng.randrange(100, 600)
+        words = script(seed=self.seed, length=self.length, piece=12, gap_ms=gap_ms or rng.randrange(5, 60))
         retrieves = rng.random() < 0.5
         self.text = f"{words} {'What React projects are there?' if retrieves else 'Hello'} {number}"
         self.key = str(uuid.uuid4())
@@ -44,30 +44,40 @@ class Load:
         self.port, self.token, self.rate = port, token, rate
         self.rng = random.Random(seed)
         self.questions = []
+        self.running = set()
+        self.loop = None
         self.phase = "start"
         self.over = False
 
     async def run(self):
-        running = set()
+        self.loop = asyncio.get_running_loop()
         while not self.over:
             await asyncio.sleep(self.rng.expovariate(self.rate))
-            question = Question(len(self.questions), self.rng)
-            self.questions.append(question)
-            task = asyncio.ensure_future(self.ask_until_answered(question))
-            running.add(task)
-            task.add_done_callback(running.discard)
-        if running:
-            await asyncio.wait(running)
+            self.begin()
+        while self.running:
+            await asyncio.wait(self.running)
+
+    def begin(self, **shape):
+        question = Question(len(self.questions), self.rng, **shape)
+        self.questions.append(question)
+        task = asyncio.ensure_future(self.ask_until_answered(question))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    def begin_from_elsewhere(self, **shape):
+        """The same, for other threads."""
+        self.loop.call_soon_threadsafe(lambda: self.begin(**shape))
 
     async def ask_until_answered(self, question):
         until = time.monotonic() + GIVE_UP_S
         while not question.done and time.monotonic() < until:
-            began_phase, parts = self.phase, []
+            began_at, began_phase, parts = time.monotonic(), self.phase, []
             try:
                 outcome = await asyncio.wait_for(self.ask(question, parts), GIVE_UP_S)
             except (ConnectionError, asyncio.IncompleteReadError, asyncio.TimeoutError) as trouble:
                 outcome = f"broken: {type(trouble).__name__}"
-            question.tries.append(Try(outcome, bool(parts), self.phase, began_phase, time.time()))
+            seconds = time.monotonic() - began_at
+            question.tries.append(Try(outcome, bool(parts), self.phase, began_phase, time.time(), seconds))
             text = "".join(parts)
             if not question.expected.startswith(text) or (question.done and text != question.expected):
                 question.wrong.append(text)

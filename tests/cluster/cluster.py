@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 """The cluster of deploy/compose.yaml on a real engine, under load all the time: pools scaled up and down,
-containers killed, PostgreSQL and Redis restarted, each of our processes replaced one by one.
+each of our processes replaced one by one, containers killed, PostgreSQL and Redis restarted; and what
+compose.yaml and nginx promise (promises.py, door.py).
 
-    cluster.py [--rate 10] [--seed N] [--no-build]
+    cluster.py [--rate 10] [--seed N] [--no-build] [--only STEPS]
 
-Ends with 1 when a question was lost, recorded twice or answered with text that is not its own, or when a
-stream that had begun was cut while processes were only scaled or replaced; with 77 (skipped) where there is
-no engine. What is built comes from debian:trixie-slim, which the engine has or fetches."""
+Ends with 1 when the ledger (ledger.py) has an entry: a question lost, recorded twice, mixed up, or cut or
+refused while processes were only scaled or replaced; with 77 (skipped) where there is no engine. What is
+built comes from debian:trixie-slim, which the engine has or fetches."""
 import argparse
 import asyncio
-import collections
 import http.client
 import json
 import os
@@ -21,24 +21,19 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import provider
+import door
+import promises
 from clients import Load
 from compose import NoEngine, Project, ROOT, SERVICES, wait_for
+from ledger import Ledger
+from provider import Provider
 from system import free_ports
 from tokens import SECRET, token
 
 SKIPPED = 77
-SHOWN_MAX = 10
-ORDERLY = {"start", "calm", "scale", "replace"}  # phases in which nothing dies
-CALM_S = 2                                       # between two steps
-
-
-def options():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--rate", type=float, default=10, help="questions a second")
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--no-build", action="store_true", help="with the images that are there")
-    return parser.parse_args()
+CALM_S = 2                                # between two steps
+LONG = {"length": 120, "gap_ms": 7000}    # an answer of ten pieces, most of its 70 seconds silence
+LONG_S_MIN = 60
 
 
 class Cluster:
@@ -48,20 +43,34 @@ class Cluster:
                                MILLRACE_ADDRESS="127.0.0.1", RATE_LIMIT_PER_MINUTE="0")
         self.token = token(exp=int(time.time()) + 7200)
         self.load = Load(self.port, self.token, wanted.rate, wanted.seed)
+        self.provider = Provider()
 
     # --- HTTP through nginx ---
 
-    def call(self, method, path, body=None):
+    def headers(self, bearer=True):
+        """With the cluster's own token, another, or none."""
+        given = {"Content-Type": "application/json"}
+        if bearer:
+            given["Authorization"] = f"Bearer {self.token if bearer is True else bearer}"
+        return given
+
+    def call(self, method, path, body=None, bearer=True, raw=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None,
-                               {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+            connection.request(method, path, json.dumps(body) if body is not None else raw, self.headers(bearer))
             response = connection.getresponse()
-            return response.status, json.loads(response.read() or b"null")
-        except (OSError, http.client.HTTPException, ValueError):
+            text = response.read()
+            is_json = response.getheader("Content-Type", "").startswith("application/json")
+            return response.status, json.loads(text) if is_json else text
+        except (OSError, http.client.HTTPException):
             return 0, None
         finally:
             connection.close()
+
+    def good(self, method, path, body=None):
+        status, answer = self.call(method, path, body)
+        assert 200 <= status < 300, f"{method} {path}: {status} {answer}"
+        return answer
 
     def is_ready(self):
         return self.call("GET", "/readyz")[0] == 200
@@ -79,26 +88,39 @@ class Cluster:
         wait_for(self.is_ready, "a cluster that is ready")
         wait_for(self.has_demo, "the demo")
 
-    def use_provider(self, port):
+    def use_provider(self):
         """From now on agent 1 asks the provider on this machine, and no answer is kept."""
-        url = f"http://{self.project.host_address('lanes')}:{port}/v1"
-        agent = {"provider": "openai-compatible", "model": "scripted", "base_url": url}
-        status, reply = self.call("PUT", "/api/agents/1", agent)
-        assert status == 200, reply
-        status, reply = self.call("PUT", "/api/flags", {"cache": False})
-        assert status == 200, reply
+        url = f"http://{self.project.host_address('lanes')}:{self.provider.port}/v1"
+        self.good("PUT", "/api/agents/1", {"provider": "openai-compatible", "model": "scripted", "base_url": url})
+        self.set_cache(False)
+
+    def set_cache(self, on):
+        self.good("PUT", "/api/flags", {"cache": on})
 
     def step(self, phase, what, action):
         """Does something while questions are asked, and goes on when all is well again."""
         self.load.phase = phase
         began = time.monotonic()
-        action()
+        said = action()
         wait_for(self.is_ready, f"readiness after: {what}")
         time.sleep(CALM_S)
         self.load.phase = "calm"
-        print(f"{what:<36}{time.monotonic() - began:6.1f} s", flush=True)
+        print(f"{what:<36}{time.monotonic() - began:6.1f} s  {said or ''}", flush=True)
+
+    def keeps_promises(self):
+        wrong = promises.broken(self.project.everything(), self.project.name)
+        assert not wrong, "\n".join(wrong)
+
+    def look(self):
+        self.step("calm", "what compose.yaml promises", self.keeps_promises)
+        for check in door.CHECKS:
+            self.step("calm", check.__name__.replace("_", " "), lambda c=check: c(self))
 
     def scale_all(self):
+        self.load.begin_from_elsewhere(**LONG)
+        for counts in ({"generator": 4, "retriever": 2}, {}):
+            self.step("scale", f"one up with {counts or 'the usual counts'}",
+                      lambda c=counts: self.project.up_whole(**c))
         for service, most in (("generator", 4), ("retriever", 2), ("embedder", 3), ("gateway", 3)):
             least = 2 if service == "gateway" else 1
             for count in (most, least):
@@ -119,6 +141,7 @@ class Cluster:
             self.step("restart", f"{service} restarted", lambda s=service: self.project.compose("restart", s))
 
     def replace_all(self):
+        self.load.begin_from_elsewhere(**LONG)
         for service in SERVICES:
             self.step("replace", f"{service} replaced", lambda s=service: self.replace(s))
 
@@ -129,65 +152,53 @@ class Cluster:
         assert len(after) == len(before) and not {*before} & {*after}, f"{service}: {before} became {after}"
 
 
-class Ledger:
-    """What became of every question: its client's side, and the store's."""
-
-    def __init__(self, questions, rows):
-        turns = collections.defaultdict(list)
-        for question, status, answer in rows:
-            turns[question].append((status, answer))
-        self.lost, self.duplicated, self.mixed, self.cut = [], [], [], []
-        self.outcomes = collections.Counter()
-        for question in questions:
-            self.judge(question, turns[question.text])
-
-    def judge(self, question, turns):
-        for one in question.tries:
-            self.outcomes[one.outcome] += 1
-            if one.began and one.outcome != "done" and {one.phase, one.began_phase} <= ORDERLY:
-                self.cut.append((question.text, one))
-        if not question.done or not turns:
-            self.lost.append((question.text, question.tries[-3:], turns))
-        if len(turns) > 1:
-            self.duplicated.append((question.text, turns))
-        if question.wrong or any(turn != ("completed", question.digest) for turn in turns):
-            self.mixed.append((question.text, question.digest, turns, question.wrong))
-
-    def report(self):
-        for name in ("lost", "duplicated", "mixed", "cut"):
-            found = getattr(self, name)
-            print(f"{name:<36}{len(found):6}")
-            for entry in found[:SHOWN_MAX]:
-                print("   ", *entry)
-        print("tries:", " · ".join(f"{outcome} {count}" for outcome, count in self.outcomes.most_common()))
-        return not (self.lost or self.duplicated or self.mixed or self.cut)
-
-
 # --- the run ---
 
-def disturb(cluster, failures):
+STEPS = {"look": Cluster.look, "scale": Cluster.scale_all, "replace": Cluster.replace_all,
+         "kill": Cluster.kill_all, "restart": Cluster.restart_stores}
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--rate", type=float, default=10, help="questions a second")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--no-build", action="store_true", help="with the images that are there")
+    parser.add_argument("--only", choices=STEPS, help="one kind of step")
+    return parser.parse_args()
+
+
+def disturb(cluster, only, failures):
     try:
-        cluster.scale_all()
-        cluster.replace_all()
-        cluster.kill_all()
-        cluster.restart_stores()
+        for name, step in STEPS.items():
+            if only in (None, name):
+                step(cluster)
     except BaseException as why:  # told after the load has ended
         failures.append(why)
     finally:
         cluster.load.over = True
 
 
-async def storm(cluster):
-    server, port = await provider.start()
-    await asyncio.to_thread(cluster.use_provider, port)
+async def storm(cluster, only):
+    await cluster.provider.start()
+    await asyncio.to_thread(cluster.use_provider)
     failures = []
-    thread = threading.Thread(target=disturb, args=(cluster, failures))
+    thread = threading.Thread(target=disturb, args=(cluster, only, failures))
     thread.start()
     await cluster.load.run()
     await asyncio.to_thread(thread.join)
-    server.close()
+    cluster.provider.stop()
     if failures:
         raise failures[0]
+
+
+def judge(cluster, only):
+    rows = cluster.project.sql("SELECT question, status, md5(answer) FROM turns")
+    ledger = Ledger(cluster.load.questions, [tuple(row) for row in rows])
+    ledger.report()
+    print(f"{'questions':<36}{len(cluster.load.questions):6}")
+    if only in (None, "scale", "replace"):
+        assert ledger.longest_s > LONG_S_MIN, "no stream was long"
+    return ledger.is_clean()
 
 
 def main():
@@ -201,12 +212,9 @@ def main():
     try:
         cluster.up(not wanted.no_build)
         try:
-            asyncio.run(storm(cluster))
+            asyncio.run(storm(cluster, wanted.only))
         finally:
-            questions = cluster.load.questions
-            rows = cluster.project.sql("SELECT question, status, md5(answer) FROM turns")
-            good = Ledger(questions, [tuple(row) for row in rows]).report()
-            print(f"{'questions':<36}{len(questions):6}")
+            good = judge(cluster, wanted.only)
     except BaseException:
         print(cluster.project.compose("logs", "--tail", "60")[-20000:])
         raise

@@ -60,6 +60,11 @@ class Project:
     def inspect(self, container):
         return json.loads(self.run("docker", "inspect", container))[0]
 
+    def everything(self):
+        """What the engine says of each container, those that have ended too."""
+        found = self.run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
+        return json.loads(self.run("docker", "inspect", *found.split()))
+
     def is_running(self, container):
         return self.inspect(container)["State"]["Running"]
 
@@ -72,9 +77,16 @@ class Project:
         """SIGKILL to its process, as if it had died: its restart policy brings it back."""
         os.kill(self.inspect(container)["State"]["Pid"], signal.SIGKILL)
 
+    @staticmethod
+    def scales(counts):
+        return [word for service, count in counts.items() for word in ("--scale", f"{service}={count}")]
+
     def scale(self, **counts):
-        scales = [word for service, count in counts.items() for word in ("--scale", f"{service}={count}")]
-        self.compose("up", "-d", "--no-recreate", "--no-build", *scales, *counts)
+        self.compose("up", "-d", "--no-recreate", "--no-build", *self.scales(counts), *counts)
+
+    def up_whole(self, **counts):
+        """As the README says it: all services, those that are not named in their usual number."""
+        self.compose("up", "-d", *self.scales(counts))
 
     def sql(self, text):
         """Rows of tab-separated text, from inside the server's container."""
