@@ -62,6 +62,7 @@ enum settings_of {
     T(gateways,              GATEWAYS,              OF_WORKERS,   "127.0.0.1:8001", NULL, "lane addresses, host:port, comma-separated") \
     U(heartbeat_ms,          HEARTBEAT_MS,          OF_GATEWAY,   500, 10, 60000, "interval of heartbeats between gateway and workers") \
     U(history_messages_max,  HISTORY_MESSAGES_MAX,  OF_GATEWAY | OF_RETRIEVER, 20, 0, 1000, "messages of a conversation that go with a question, the newest") \
+    U(hnsw_build_bytes_max,  HNSW_BUILD_BYTES_MAX,  OF_RETRIEVER, 1024 * MIB, 64 * MIB, 65536 * MIB, "memory of PostgreSQL that making an index of vectors may take") \
     U(hnsw_ef_construction,  HNSW_EF_CONSTRUCTION,  OF_RETRIEVER, 64, 4, 1000, "candidates while an index of vectors is made in PostgreSQL") \
     U(hnsw_ef_search,        HNSW_EF_SEARCH,        OF_RETRIEVER, 100, 100, 1000, "candidates while it is searched: more find better and take longer") \
     U(hnsw_m,                HNSW_M,                OF_RETRIEVER, 16, 2, 100, "neighbours of each vector in it") \

@@ -7,14 +7,14 @@
 
 #include "common/log.h"
 #include "workers/embedder/embedder.h"
+#include "workers/retriever/postgres_graph.h"
 #include "workers/retriever/postgres_values.h"
 #include "workers/retriever/postgres_words.h"
 #include "workers/retriever/terms.h"
 
-#define INDEX_LOCK     "7014723" /* with a portfolio's id: who makes or follows its partitions */
-#define DIMENSIONS_MAX 2000      /* that hnsw can index as vector; above, as halfvec */
-#define FETCH          "FETCH 1000 FROM walk"
-#define SQL_MAX        1024
+#define INDEX_LOCK "7014723" /* with a portfolio's id: who makes or follows its partitions */
+#define FETCH      "FETCH 1000 FROM walk"
+#define SQL_MAX    1024
 
 /* --- statements for one portfolio's tables --- */
 
@@ -161,23 +161,11 @@ static err_t create_tables(struct db *db, uint64_t id)
     return error;
 }
 
-static err_t create_vector_index(struct db *db, const struct index_options *options, uint64_t id,
-                                 size_t dimensions)
-{
-    const char *type = dimensions > DIMENSIONS_MAX ? "halfvec" : "vector";
-    char sql[SQL_MAX];
-    snprintf(sql, sizeof(sql),
-             "CREATE INDEX ON rag_embedding_%" PRIu64
-             " USING hnsw ((embedding::%s(%zu)) %s_cosine_ops)"
-             " WITH (m = %" PRIu64 ", ef_construction = %" PRIu64 ")",
-             id, type, dimensions, type, options->m, options->ef_construction);
-    return db_script(db, sql);
-}
-
 static err_t create_indexes(struct db *db, uint64_t id)
 {
     static const char *const statements[] = {
         "CREATE INDEX ON rag_embedding_%" PRIu64 " (chunk_id)",
+        "CREATE INDEX ON rag_embedding_%" PRIu64 " (chunk_id) WHERE embedding IS NOT NULL",
         "CREATE INDEX ON rag_posting_%" PRIu64 " (term) INCLUDE (chunk_id, count, length)",
         "CREATE INDEX ON rag_posting_%" PRIu64 " (chunk_id)",
         "ANALYZE rag_embedding_%" PRIu64,
@@ -212,7 +200,8 @@ static err_t make(struct db *db, const struct index_options *options,
     err_t error = create_tables(db, id);
     if (!error) error = fill(db, plan, &load);
     if (!error) error = words_store(db, id, plan->version, &load.tally);
-    if (!error) error = create_vector_index(db, options, id, load.dimensions);
+    struct graph graph = {.portfolio_id = id, .chunks = load.chunks, .dimensions = load.dimensions};
+    if (!error) error = postgres_graph_make(db, options, &graph);
     if (!error) error = create_indexes(db, id);
     if (!error) error = note_searched(db, id, plan, &load);
     if (!error)
@@ -257,7 +246,8 @@ static bool is_large(const struct index_options *options, const struct refresh_p
 {
     uint64_t least = options->chunks_max;
     if (searched->version) least -= least / 4;
-    return plan->embedder && plan->chunks > least;
+    return plan->embedder && plan->embedder->dimensions <= GRAPH_DIMENSIONS_MAX &&
+           plan->chunks > least;
 }
 
 /* --- settling --- */

@@ -13,10 +13,10 @@
 #include "workers/retriever/fusion.h"
 #include "workers/retriever/id_map.h"
 #include "workers/retriever/passages.h"
+#include "workers/retriever/postgres_graph.h"
 #include "workers/retriever/postgres_words.h"
 
-#define HALF_DIMENSIONS 2000 /* more are indexed as halfvec */
-#define SQL_MAX         3072
+#define SQL_MAX 3072
 
 struct search {
     struct task task; /* first */
@@ -59,7 +59,7 @@ static void write_statement(const struct search *search, bool exact, char sql[SQ
 {
     uint64_t id = search->wanted->portfolio_id;
     size_t dimensions = search->wanted->dimensions, len;
-    const char *type = dimensions > HALF_DIMENSIONS ? "halfvec" : "vector";
+    const char *type = postgres_graph_type(dimensions);
     len = (size_t)snprintf(sql, SQL_MAX, "WITH nearest AS (");
     if (search->vector.len)
         len += (size_t)snprintf(sql + len, SQL_MAX - len, NEAREST, type, dimensions, id, BEST_MAX,

@@ -44,6 +44,7 @@ struct store_listener {
  * these parameters (Malkov and Yashunin, 2016). chunks_max 0: none are. */
 struct index_options {
     uint64_t chunks_max, m, ef_construction, ef_search;
+    uint64_t build_bytes_max; /* memory that one may take while it is made */
 };
 
 /* Texts and listener stay the caller's and must live on. */
