@@ -1,18 +1,48 @@
 /* document.put and document.update: a call's documents, one by one, each with its own result under
- * (operation, index), so that a call cut in the middle goes on where it was when it comes again.
+ * (operation, index), so that a call cut between two sets goes on where it was when it comes again.
  *
- *     batch_open ─▶ batch_next ─▶ unit_prepare ─▶ unit_store ─▶ batch_close
- *                    └────────── a document ──────────┘
- *                                 no transaction   in one, with other documents */
+ *     batch_open ─▶ batch_next ─▶ unit_prepare ─▶ batch_begin ─▶ unit_store ─▶ batch_close
+ *                    └─────── each ───────┘                       └ each ┘
+ *                       no transaction             in one: a set (sql_sets.c) */
 #include "proto/codec.h"
 #include "workers/retriever/sql_documents.h"
 
 struct batch {
     struct put_documents request;
     struct document *results; /* one each */
+    bool *remembered;         /* this operation stored it before: its result is there */
     size_t begun, settled;
     err_t error; /* of the whole call */
 };
+
+/* What this operation has stored before. */
+static err_t recall(struct work *work, size_t first)
+{
+    struct batch *batch = work->batch;
+    struct rows rows = db_select(
+        work->db,
+        "SELECT part, portfolio_version, result FROM operations WHERE op = ? AND part >= ?", "ti",
+        work->call->op, (uint64_t)first);
+    err_t error = OK;
+    while (!error && rows_next(&rows)) {
+        uint64_t part = rows_u64(&rows, 0);
+        if (part >= batch->request.documents.count) continue;
+        struct slice result = arena_slice(&work->arena, rows_blob(&rows, 2));
+        error = record_decode(document_type(), result, &work->arena, &batch->results[part]);
+        batch->remembered[part] = !error;
+        work->call->portfolio_version = MAX(work->call->portfolio_version, rows_u64(&rows, 1));
+    }
+    err_t end = rows_end(&rows);
+    return end ? end : error;
+}
+
+err_t batch_begin(struct work *work, size_t first)
+{
+    const struct put_documents *request = &work->batch->request;
+    err_t error = work->batch->error;
+    if (!error) error = portfolio_check(work, request->tenant, request->portfolio_id);
+    return error || !work->call->op.len ? error : recall(work, first);
+}
 
 err_t batch_open(struct work *work)
 {
@@ -20,10 +50,22 @@ err_t batch_open(struct work *work)
     err_t error =
         record_decode(put_documents_type(), work->call->request, &work->arena, &batch->request);
     if (error) return error;
-    batch->results =
-        arena_alloc(&work->arena, batch->request.documents.count * sizeof(struct document));
+    size_t count = batch->request.documents.count;
+    batch->results = arena_alloc(&work->arena, count * sizeof(*batch->results));
+    batch->remembered = arena_alloc(&work->arena, count * sizeof(*batch->remembered));
     work->batch = batch;
-    return portfolio_check(work, batch->request.tenant, batch->request.portfolio_id);
+    return batch_begin(work, 0);
+}
+
+struct batch_rest batch_rest(const struct work *work)
+{
+    const struct batch *batch = work->batch;
+    const struct document *documents = batch->request.documents.items;
+    size_t count = batch->request.documents.count;
+    struct batch_rest rest = {.documents = batch->error ? 0 : count - batch->begun};
+    for (size_t i = batch->begun; i < count; i++) rest.bytes += documents[i].content.len;
+    if (rest.documents) rest.next_bytes = documents[batch->begun].content.len;
+    return rest;
 }
 
 bool batch_next(struct work *work, struct unit *unit)
@@ -44,8 +86,8 @@ static void settle(struct unit *unit, const struct document *result)
 }
 
 /* A document of many that is at fault itself says so in its place; anything else, or the only
- * document's error, is the call's. May come after unit_store, when the commit failed. */
-void unit_fail(struct unit *unit, err_t error)
+ * document's error, is the call's. */
+err_t unit_fail(struct unit *unit, err_t error)
 {
     struct batch *batch = unit->work->batch;
     const struct document *given = &unit->given;
@@ -60,6 +102,7 @@ void unit_fail(struct unit *unit, err_t error)
                                     .bytes = given->content.len,
                                     .status = SLICE("failed"),
                                     .error = slice_of(error_code(error))});
+    return batch->error;
 }
 
 bool batch_close(struct work *work)
@@ -138,18 +181,11 @@ static void result_of(const struct document_row *row, bool unchanged, struct doc
 }
 
 /* Answers from the result that was remembered for this operation. */
-static bool replayed(struct unit *unit, err_t *error)
+static bool replayed(struct unit *unit)
 {
-    struct buffer kept = {0};
-    struct document result;
-    bool found = operation_replay(unit->work, unit->index, &kept, error);
-    if (found) {
-        struct slice bytes = arena_slice(&unit->work->arena, buffer_slice(&kept));
-        *error = record_decode(document_type(), bytes, &unit->work->arena, &result);
-        if (!*error) settle(unit, &result);
-    }
-    buffer_free(&kept);
-    return found;
+    const struct batch *batch = unit->work->batch;
+    if (batch->remembered[unit->index]) settle(unit, &batch->results[unit->index]);
+    return batch->remembered[unit->index];
 }
 
 /* --- preparing --- */
@@ -183,10 +219,8 @@ static err_t prepare(struct unit *unit)
 
 void unit_prepare(struct unit *unit)
 {
-    err_t error = OK;
-    if (replayed(unit, &error)) return;
-    if (!error) error = prepare(unit);
-    if (error) unit_fail(unit, error);
+    err_t error = replayed(unit) ? OK : prepare(unit);
+    if (error) (void)unit_fail(unit, error);
 }
 
 void unit_free(struct unit *unit)
@@ -245,16 +279,16 @@ static err_t remember(struct unit *unit, const struct document *result)
 /* Somebody else may have written since the document was prepared. */
 static err_t check_again(struct unit *unit, struct document_row *row)
 {
-    const struct put_documents *request = &unit->work->batch->request;
+    uint64_t portfolio_id = unit->work->batch->request.portfolio_id;
     struct document_row twin;
-    err_t error = portfolio_check(unit->work, request->tenant, request->portfolio_id);
-    if (!error) error = find_old(unit, row);
+    err_t error = find_old(unit, row);
     if (error) return error;
     if (updates(unit) && row->version != unit->given.version) return ERR_STORE_BUSY;
     bool same = same_content(row, &unit->given, unit->hash);
     if (unit->unchanged && !same) return ERR_STORE_BUSY;
     unit->unchanged = same; /* it may be twice in one call */
-    error = document_row_by_source(unit->work, request->portfolio_id, unit->given.source, &twin);
+    if (!updates(unit)) return OK;
+    error = document_row_by_source(unit->work, portfolio_id, unit->given.source, &twin);
     if (!error && twin.id && twin.id != row->id)
         return work_fail(unit->work, ERR_INVALID_FIELD, "another document has this source");
     return error;
@@ -264,9 +298,8 @@ err_t unit_store(struct unit *unit)
 {
     struct document_row row = {0};
     struct document result;
-    err_t error = OK;
-    if (replayed(unit, &error) || error) return error;
-    error = check_again(unit, &row);
+    if (replayed(unit)) return OK;
+    err_t error = check_again(unit, &row);
     if (!error && !unit->unchanged) error = replace(unit, &row);
     if (error) return error;
     result_of(&row, unit->unchanged, &result);

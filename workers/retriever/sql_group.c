@@ -1,6 +1,6 @@
 /* The helper's side of the store: writes that wait are committed as one group, each in a savepoint
- * of its own so that one that fails spoils nobody's; documents go in pieces between the groups;
- * what is old is purged in small steps.
+ * of its own so that one that fails spoils nobody's; what is old is purged in
+ * small steps. Documents go between the groups (sql_sets.c).
  *
  *     BEGIN, once no other process writes
  *         SAVEPOINT one   [replay | decode, run, encode, remember]   RELEASE, or ROLLBACK TO
@@ -10,8 +10,6 @@
 #include "proto/codec.h"
 #include "workers/retriever/sql_store.h"
 
-#define PIECE_UNITS    32  /* documents in one transaction, at most */
-#define PIECE_CHUNKS   128 /* with so many chunks it is enough */
 #define KEEP_MS        UINT64_C(86400000)
 #define PURGE_ROWS     250
 #define PURGE_AGAIN_MS 50
@@ -19,22 +17,22 @@
 
 /* --- transactions --- */
 
-static err_t begin(struct sql_store *store)
+err_t group_begin(struct sql_store *store)
 {
     err_t error = store->available(store);
     if (!error) error = store->before_write(store);
     return error ? error : db_begin(store->writing);
 }
 
-static void roll_back(struct sql_store *store)
+void group_roll_back(struct sql_store *store)
 {
     if (db_rollback(store->writing)) log_warn("store rollback failed");
 }
 
-static err_t commit(struct sql_store *store, err_t error)
+err_t group_commit(struct sql_store *store, err_t error)
 {
     if (!error) return db_commit(store->writing);
-    roll_back(store);
+    group_roll_back(store);
     return error;
 }
 
@@ -99,7 +97,7 @@ static err_t perform(void *work)
 
 /* --- small writes --- */
 
-static void work_fail_with(struct work *work, err_t error)
+void work_fail_with(struct work *work, err_t error)
 {
     store_call_free(work->call);
     work->call->error = error;
@@ -108,14 +106,14 @@ static void work_fail_with(struct work *work, err_t error)
 
 static err_t run_group(struct sql_store *store, struct mail *list)
 {
-    err_t error = begin(store);
+    err_t error = group_begin(store);
     if (error) return error;
     for (struct mail *write = list; write; write = write->next) {
         struct work *work = (struct work *)write;
         work->call->error = db_savepoint(store->writing, perform, work);
         if (!db_in_transaction(store->writing)) return work->call->error;
     }
-    return commit(store, OK);
+    return group_commit(store, OK);
 }
 
 /* Where the database went away the group may be written again: nothing of it was committed, or
@@ -133,12 +131,12 @@ static bool repeatable(struct sql_store *store, struct mail *list)
 static err_t write_group(struct sql_store *store, struct mail *list)
 {
     err_t error = run_group(store, list);
-    if (error) roll_back(store);
+    if (error) group_roll_back(store);
     if (error != ERR_STORE_UNAVAILABLE || !repeatable(store, list)) return error;
     for (struct mail *write = list; write; write = write->next)
         store_call_free(((struct work *)write)->call);
     error = run_group(store, list);
-    if (error) roll_back(store);
+    if (error) group_roll_back(store);
     return error;
 }
 
@@ -152,99 +150,6 @@ static void write_small(void *context, struct mail *list)
         if (error || work->call->error) work_fail_with(work, error ? error : work->call->error);
         writer_finish(store->writer, &work->write);
     }
-}
-
-/* --- documents --- */
-
-static void finish_bulk(struct work *work)
-{
-    if (work->call->error) work_fail_with(work, work->call->error);
-    writer_finish(work->store->writer, &work->write);
-}
-
-/* The call whose documents are next; NULL when none waits. */
-static struct work *bulk_call(struct sql_store *store)
-{
-    while (!store->bulk) {
-        struct work *work = (struct work *)writer_next_bulk(store->writer);
-        if (!work) return NULL;
-        work->call->error = batch_open(work);
-        if (work->call->error)
-            finish_bulk(work);
-        else
-            store->bulk = work;
-    }
-    return store->bulk;
-}
-
-/* The next document, of whatever call. A call that has none left goes out of sight: it is closed
- * here, or after the piece where `in_piece`, the last document taken, is its own. */
-static bool next_unit(struct sql_store *store, const struct unit *in_piece, struct unit *unit)
-{
-    struct work *work;
-    while ((work = bulk_call(store))) {
-        if (batch_next(work, unit)) return true;
-        store->bulk = NULL;
-        if (in_piece && in_piece->work == work) continue;
-        if (batch_close(work)) finish_bulk(work);
-    }
-    return false;
-}
-
-/* Prepares documents until they are enough for a transaction. */
-static size_t gather(struct sql_store *store, struct unit *units)
-{
-    size_t count = 0, chunks = 0;
-    struct unit *unit = NULL;
-    while (count < PIECE_UNITS && chunks < PIECE_CHUNKS && next_unit(store, unit, &units[count])) {
-        unit = &units[count++];
-        unit_prepare(unit);
-        chunks += unit->ready.count;
-        writer_serve_small(store->writer);
-    }
-    return count;
-}
-
-static err_t store_part(void *unit)
-{
-    return unit_store(unit);
-}
-
-static err_t store_units(struct sql_store *store, struct unit *units, size_t count)
-{
-    err_t error = begin(store);
-    if (error) return error;
-    for (size_t i = 0; i < count; i++) {
-        if (units[i].settled) continue;
-        err_t failed = db_savepoint(store->writing, store_part, &units[i]);
-        if (!db_in_transaction(store->writing)) return failed;
-        if (failed) unit_fail(&units[i], failed);
-    }
-    return commit(store, OK);
-}
-
-static bool all_settled(const struct unit *units, size_t count)
-{
-    size_t i = 0;
-    while (i < count && units[i].settled) i++;
-    return i == count;
-}
-
-static bool write_bulk(void *context)
-{
-    struct sql_store *store = context;
-    struct unit units[PIECE_UNITS];
-    size_t count = gather(store, units);
-    err_t error = all_settled(units, count) ? OK : store_units(store, units, count);
-    if (error) roll_back(store);
-    for (size_t i = 0; i < count; i++) {
-        struct work *work = units[i].work;
-        bool last = i + 1 == count || units[i + 1].work != work;
-        if (error) unit_fail(&units[i], error);
-        unit_free(&units[i]);
-        if (last && work != store->bulk && batch_close(work)) finish_bulk(work);
-    }
-    return store->bulk;
 }
 
 /* --- purging --- */
@@ -302,7 +207,7 @@ static unsigned purge(void *context)
     struct sql_store *store = context;
     bool more = false;
     if (!purge_wanted(store)) return PURGE_LATER_MS;
-    err_t error = begin(store);
+    err_t error = group_begin(store);
     if (error) return PURGE_LATER_MS;
     error =
         purge_rows(store,
@@ -328,7 +233,7 @@ static unsigned purge(void *context)
                        " (SELECT id FROM answers ORDER BY id LIMIT ?) old) AND at < ? RETURNING id",
                        store->options.answer_ttl_ms, &more);
     if (!error) error = purge_portfolio(store, &more);
-    error = commit(store, error);
+    error = group_commit(store, error);
     return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;
 }
 
@@ -338,4 +243,4 @@ static void on_done(void *context, struct mail *write)
     work_done((struct work *)write);
 }
 
-const struct writer_work sql_writer_work = {write_small, write_bulk, purge, on_done};
+const struct writer_work sql_writer_work = {write_small, sets_write, purge, on_done};

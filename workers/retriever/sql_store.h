@@ -1,7 +1,8 @@
 /* The store in tables, whichever database has them: the operations, written once over db.h.
  *
  *     sql_store.c             the table of operations, calls
- *     sql_group.c             the helper's side: groups, bulk pieces, results remembered, purging
+ *     sql_group.c             the helper's side: groups, results remembered, purging
+ *     sql_sets.c              the helper's side: documents, a set at a time
  *     sql_agents.c  sql_portfolios.c  sql_documents.c  sql_batch.c  sql_conversations.c
  *     sql_claims.c  sql_index.c  sql_answers.c
  *                             the operations themselves
@@ -42,7 +43,7 @@ typedef err_t operation_run(struct work *work, const void *request, void *result
 enum operation_place {
     READS,
     WRITES,  /* short, on the helper, committed in groups */
-    IN_BULK, /* documents: on the helper, a piece at a time between the groups */
+    IN_BULK, /* documents: on the helper, a set at a time between the groups */
 };
 
 struct operation {
@@ -157,7 +158,7 @@ err_t trouble_note(struct work *work, uint64_t portfolio_id, uint64_t side, stru
 err_t trouble_clear(struct work *work, uint64_t portfolio_id, uint64_t side) MUST_USE;
 err_t trouble_holds(struct work *work, uint64_t portfolio_id, uint64_t side, bool *holds) MUST_USE;
 
-/* --- documents, in pieces (IN_BULK) --- */
+/* --- documents, in sets (IN_BULK) --- */
 
 /* One document of a call on its way into the store. */
 struct unit {
@@ -172,13 +173,24 @@ struct unit {
 };
 
 err_t batch_open(struct work *work) MUST_USE;
+/* What is left of the call to begin, before documents are prepared. */
+struct batch_rest {
+    size_t documents, bytes; /* of what was given */
+    size_t next_bytes;       /* of the next one */
+};
+struct batch_rest batch_rest(const struct work *work);
 /* The call's next document; false when none is left to begin. */
 bool batch_next(struct work *work, struct unit *unit);
 /* Outside of a transaction: parses, cuts, counts terms. */
 void unit_prepare(struct unit *unit);
-/* Inside one: stores. What fails is to be undone by the caller; then unit_fail. */
+/* Inside one, before the call's documents from `first` on are stored in it: looks at what somebody
+ * else may have changed since. */
+err_t batch_begin(struct work *work, size_t first) MUST_USE;
+/* Stores. What fails is to be undone by the caller; then unit_fail. */
 err_t unit_store(struct unit *unit) MUST_USE;
-void unit_fail(struct unit *unit, err_t error);
+/* Returns the call's error; OK where the error is the document's own, and told in its place. May
+ * come after unit_store, when the commit failed. */
+err_t unit_fail(struct unit *unit, err_t error);
 void unit_free(struct unit *unit);
 /* True when nothing of the call is under way or left: the result is then encoded, or the error set.
  */
@@ -186,6 +198,15 @@ bool batch_close(struct work *work);
 
 /* --- the helper's side --- */
 extern const struct writer_work sql_writer_work;
+/* The helper's transaction. */
+err_t group_begin(struct sql_store *store) MUST_USE;
+void group_roll_back(struct sql_store *store);
+/* Commits where `error` is OK, else rolls back and returns it. */
+err_t group_commit(struct sql_store *store, err_t error) MUST_USE;
+/* Leaves nothing in the call but its error. */
+void work_fail_with(struct work *work, err_t error);
+/* Prepares and commits the next set of documents; true while more of the same call waits. */
+bool sets_write(void *store);
 /* Runs one operation on `work->db`: decode, run, encode into the call. */
 err_t operation_perform(struct work *work) MUST_USE;
 /* Ends a call on the loop: frees the work, tells the caller. */
