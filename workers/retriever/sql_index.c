@@ -112,12 +112,31 @@ static size_t batch_size(const struct waiting *waiting, size_t count)
     return n;
 }
 
-static err_t lease(struct work *work, const struct waiting *waiting, uint64_t side,
-                   struct index_chunk *chunk)
+/* Leased chunks with consecutive ids, from the front of a list: mostly all of it. They are read and
+ * written by one statement together. */
+struct run {
+    const struct index_chunk *chunks;
+    size_t count;
+    uint64_t first, last;
+};
+
+static struct run run_of(const struct index_chunk *chunks, size_t count)
 {
-    *chunk = (struct index_chunk){.chunk_id = waiting->chunk_id, .hash = waiting->hash};
-    return db_run(work->db, "UPDATE unindexed SET leases = leases + 1, expires = ? WHERE slot = ?",
-                  "ii", db_now_ms(work->db) + LEASE_MS, slot_of(waiting->chunk_id, side));
+    struct run run = {chunks, 1, chunks->chunk_id, chunks->chunk_id};
+    while (run.count < count && chunks[run.count].chunk_id == run.last + 1) {
+        run.count++;
+        run.last++;
+    }
+    return run;
+}
+
+static err_t lease_run(struct work *work, const struct run *run, uint64_t side)
+{
+    return db_run(work->db,
+                  "UPDATE unindexed SET leases = leases + 1, expires = ?"
+                  " WHERE slot BETWEEN ? AND ? AND side = ?",
+                  "iiii", db_now_ms(work->db) + LEASE_MS, slot_of(run->first, side),
+                  slot_of(run->last, side), side);
 }
 
 static err_t lease_batch(struct work *work, const struct embedders *embedders, uint64_t side,
@@ -125,7 +144,13 @@ static err_t lease_batch(struct work *work, const struct embedders *embedders, u
 {
     struct index_chunk *chunks = arena_alloc(&work->arena, count * sizeof(*chunks));
     err_t error = OK;
-    for (size_t i = 0; !error && i < count; i++) error = lease(work, &waiting[i], side, &chunks[i]);
+    for (size_t i = 0; i < count; i++)
+        chunks[i] = (struct index_chunk){.chunk_id = waiting[i].chunk_id, .hash = waiting[i].hash};
+    for (size_t at = 0; !error && at < count;) {
+        struct run run = run_of(&chunks[at], count - at);
+        error = lease_run(work, &run, side);
+        at += run.count;
+    }
     *leased = (struct index_request){.tenant = embedders->tenant,
                                      .portfolio_id = embedders->portfolio_id,
                                      .embedder = embedders->names[side],
@@ -150,18 +175,21 @@ err_t index_lease(struct work *work, const void *request, void *result)
 }
 
 /* What is embedded of each that was leased; one that has gone meanwhile keeps its place, empty. */
-static err_t read_text(struct work *work, uint64_t chunk_id, struct passage *passage)
+static err_t read_texts(struct work *work, const struct run *run, struct passage *passages)
 {
+    struct arena *arena = &work->arena;
     struct rows rows = db_select(work->db,
-                                 "SELECT c.document_id, d.title, c.heading, c.text FROM chunks c"
-                                 " JOIN documents d ON d.id = c.document_id WHERE c.id = ?",
-                                 "i", chunk_id);
-    passage->chunk_id = chunk_id;
-    if (rows_next(&rows)) {
-        passage->document_id = rows_u64(&rows, 0);
-        passage->title = rows_copy(&rows, 1, &work->arena);
-        passage->heading = rows_copy(&rows, 2, &work->arena);
-        passage->text = rows_copy(&rows, 3, &work->arena);
+                                 "SELECT c.id, c.document_id, d.title, c.heading, c.text"
+                                 " FROM chunks c JOIN documents d ON d.id = c.document_id"
+                                 " WHERE c.id BETWEEN ? AND ?",
+                                 "ii", run->first, run->last);
+    for (size_t i = 0; i < run->count; i++) passages[i].chunk_id = run->first + i;
+    while (rows_next(&rows)) {
+        struct passage *passage = &passages[rows_u64(&rows, 0) - run->first];
+        passage->document_id = rows_u64(&rows, 1);
+        passage->title = rows_copy(&rows, 2, arena);
+        passage->heading = rows_copy(&rows, 3, arena);
+        passage->text = rows_copy(&rows, 4, arena);
     }
     return rows_end(&rows);
 }
@@ -175,8 +203,11 @@ err_t index_passages(struct work *work)
     const struct index_chunk *chunks = leased.chunks.items;
     size_t count = leased.chunks.count;
     struct passage *passages = arena_alloc(&work->arena, count * sizeof(*passages));
-    for (size_t i = 0; !error && i < count; i++)
-        error = read_text(work, chunks[i].chunk_id, &passages[i]);
+    for (size_t at = 0; !error && at < count;) {
+        struct run run = run_of(&chunks[at], count - at);
+        error = read_texts(work, &run, &passages[at]);
+        at += run.count;
+    }
     context.portfolio_id = leased.portfolio_id;
     context.passages = (struct list){passages, count};
     if (!error && count) record_encode(context_type(), &context, &work->call->passages);
@@ -219,24 +250,22 @@ static struct slice quantise(struct work *work, const char *vector, size_t dimen
     return (struct slice){packed, sizeof(scale) + dimensions};
 }
 
-/* *document_id is 0 where nobody waits for this vector any more. */
-static err_t vector_store(struct work *work, const struct index_chunk *chunk, uint64_t side,
-                          const char *vector, size_t dimensions, uint64_t *document_id)
+/* The document of each chunk whose vector is waited for; 0 where nobody does any more. */
+static err_t read_wanted(struct work *work, const struct run *run, uint64_t side,
+                         uint64_t *documents)
 {
-    uint64_t slot = slot_of(chunk->chunk_id, side);
     struct rows rows = db_select(work->db,
-                                 "DELETE FROM unindexed WHERE slot = ? AND EXISTS"
-                                 " (SELECT 1 FROM chunks WHERE id = ? AND hash = ?)"
-                                 " RETURNING document_id",
-                                 "iib", slot, chunk->chunk_id, chunk->hash);
-    *document_id = 0;
-    while (rows_next(&rows)) *document_id = rows_u64(&rows, 0);
-    err_t error = rows_end(&rows);
-    if (error || !*document_id) return error;
-    return db_run(work->db,
-                  "INSERT INTO vectors (slot, vector) VALUES (?, ?) ON CONFLICT (slot)"
-                  " DO UPDATE SET vector = excluded.vector",
-                  "ib", slot, quantise(work, vector, dimensions));
+                                 "SELECT c.id, u.document_id, c.hash FROM unindexed u"
+                                 " JOIN chunks c ON c.id = u.slot / 2"
+                                 " WHERE u.slot BETWEEN ? AND ? AND u.side = ?",
+                                 "iii", slot_of(run->first, side), slot_of(run->last, side), side);
+    memset(documents, 0, run->count * sizeof(*documents));
+    while (rows_next(&rows)) {
+        uint64_t at = rows_u64(&rows, 0) - run->first;
+        if (slice_equal(rows_blob(&rows, 2), run->chunks[at].hash))
+            documents[at] = rows_u64(&rows, 1);
+    }
+    return rows_end(&rows);
 }
 
 /* Adds the document to the list of those that are `stored` now, if it is. */
@@ -302,19 +331,52 @@ static err_t still_waiting(struct work *work, uint64_t portfolio_id)
     return rows_end(&rows);
 }
 
+/* The places of a run's vectors are empty, and no longer waited for. */
+static err_t clear_places(struct work *work, uint64_t side, uint64_t first, uint64_t last)
+{
+    static const char *const statements[] = {
+        "DELETE FROM unindexed WHERE slot BETWEEN ? AND ? AND slot % 2 = ?",
+        "DELETE FROM vectors WHERE slot BETWEEN ? AND ? AND slot % 2 = ?",
+    };
+    err_t error = OK;
+    for (size_t i = 0; !error && i < ARRAY_LEN(statements); i++)
+        error =
+            db_run(work->db, statements[i], "iii", slot_of(first, side), slot_of(last, side), side);
+    return error;
+}
+
+static err_t copy_vectors(struct work *work, const struct index_request *leased, uint64_t side,
+                          const struct embedding *embedding, const uint64_t *documents)
+{
+    const struct index_chunk *chunks = leased->chunks.items;
+    size_t stride = embedding->dimensions * sizeof(float);
+    struct copy copy = db_copy(work->db, "INSERT INTO vectors (slot, vector) VALUES (?, ?)", "ib",
+                               leased->chunks.count);
+    for (size_t i = 0; i < leased->chunks.count; i++)
+        if (documents[i])
+            copy_row(&copy, slot_of(chunks[i].chunk_id, side),
+                     quantise(work, embedding->vectors.ptr + i * stride, embedding->dimensions));
+    return copy_end(&copy);
+}
+
 static err_t store_vectors(struct work *work, const struct index_request *leased, uint64_t side,
                            const struct embedding *embedding, struct stored *stored)
 {
     const struct index_chunk *chunks = leased->chunks.items;
-    size_t stride = embedding->dimensions * sizeof(float);
-    uint64_t document_id;
+    size_t count = leased->chunks.count;
+    uint64_t documents[BATCH_MAX];
     err_t error = OK;
-    for (size_t i = 0; !error && i < leased->chunks.count; i++) {
-        error = vector_store(work, &chunks[i], side, embedding->vectors.ptr + i * stride,
-                             embedding->dimensions, &document_id);
-        if (!error && document_id) note_stored(stored, chunks[i].chunk_id, document_id);
+    for (size_t at = 0; !error && at < count;) {
+        struct run run = run_of(&chunks[at], count - at);
+        error = read_wanted(work, &run, side, &documents[at]);
+        at += run.count;
     }
-    return error;
+    if (error) return error;
+    for (size_t i = 0; i < count; i++)
+        if (documents[i]) note_stored(stored, chunks[i].chunk_id, documents[i]);
+    for (size_t i = 0; !error && i < stored->runs; i++)
+        error = clear_places(work, side, stored->first[i], stored->last[i]);
+    return error ? error : copy_vectors(work, leased, side, embedding, documents);
 }
 
 /* Vectors that answer from now on: their documents may be complete, and searches see them. */
