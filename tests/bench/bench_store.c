@@ -1,6 +1,7 @@
 /* What the store can do on this disk, with the floor beside it: the time of a bare write and fsync,
  * then turns recorded with 64 outstanding (group commit), with one outstanding, and HTML documents
- * ingested up to their committed chunks, alone and while turns are being recorded.
+ * ingested up to their committed chunks, four calls outstanding, alone and while turns are being
+ * recorded.
  *
  *     bench_store [FOLDER]      FOLDER: where the file goes; default: a temporary one */
 #include <fcntl.h>
@@ -19,8 +20,7 @@
 #define OUTSTANDING 64
 #define TURNS       20000
 #define SINGLE      1000
-#define DOCUMENTS   400
-#define SECTIONS    10 /* of a document: about as many chunks */
+#define CHUNKS      4000 /* ingested, about */
 #define FSYNCS      500
 
 struct bench {
@@ -57,6 +57,24 @@ static double cpu_seconds(void)
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
+
+/* What is ingested: calls of so many documents, of so many sections, which are about as many
+ * chunks.
+ */
+struct sets {
+    const char *name;
+    size_t documents, sections;
+    bool chat; /* turns are recorded meanwhile */
+};
+
+static const struct sets all_sets[] = {
+    {"HTML, calls of 1 document of 10 chunks", 1, 10, false},
+    {"  the same beside turns", 1, 10, true},
+    {"HTML, calls of 50 documents of 10 chunks", 50, 10, false},
+    {"  the same beside turns", 50, 10, true},
+    {"HTML, calls of 1 document of 500 chunks", 1, 500, false},
+    {"  the same beside turns", 1, 500, true},
+};
 
 /* --- loads --- */
 
@@ -167,19 +185,29 @@ static void append_section(struct buffer *html, size_t document, size_t section)
     buffer_append_text(html, "</p>\n");
 }
 
-static struct slice document_request(uint64_t portfolio_id, size_t n)
+static struct document made_document(struct arena *arena, size_t n, size_t sections)
 {
     struct buffer html = {0};
-    char source[32];
     buffer_printf(&html, "<html><head><title>Document %zu</title></head><body>\n", n);
-    for (size_t i = 0; i < SECTIONS; i++) append_section(&html, n, i);
+    for (size_t i = 0; i < sections; i++) append_section(&html, n, i);
     buffer_append_text(&html, "</body></html>\n");
-    snprintf(source, sizeof(source), "bench/%zu.html", n);
-    struct document document = {
-        .content = buffer_slice(&html), .format = SLICE("html"), .source = slice_of(source)};
-    struct put_documents put = {.portfolio_id = portfolio_id, .documents = {&document, 1}};
-    struct slice request = encoded(put_documents_type(), &put);
+    struct document document = {.content = arena_slice(arena, buffer_slice(&html)),
+                                .format = SLICE("html"),
+                                .source = slice_of(arena_printf(arena, "bench/%zu.html", n))};
     buffer_free(&html);
+    return document;
+}
+
+/* A call with the documents from `first` on. */
+static struct slice documents_request(const struct sets *sets, size_t first)
+{
+    struct arena arena = {0};
+    struct document *documents = arena_alloc(&arena, sets->documents * sizeof(*documents));
+    for (size_t i = 0; i < sets->documents; i++)
+        documents[i] = made_document(&arena, first + i, sets->sections);
+    struct put_documents put = {.portfolio_id = 1, .documents = {documents, sets->documents}};
+    struct slice request = encoded(put_documents_type(), &put);
+    arena_free(&arena);
     return request;
 }
 
@@ -238,16 +266,18 @@ static uint64_t make_portfolio(struct bench *bench)
     return 1;
 }
 
-static void measure_ingestion(struct bench *bench, const char *name, size_t first, bool chat)
+static void measure_ingestion(struct bench *bench, const struct sets *sets, size_t first)
 {
-    static struct slice requests[DOCUMENTS];
-    struct slice turn = turn_request();
-    for (size_t i = 0; i < DOCUMENTS; i++) requests[i] = document_request(1, first + i);
+    size_t count = CHUNKS / (sets->documents * sets->sections);
+    struct slice *requests = xcalloc(count, sizeof(*requests)), turn = turn_request();
+    for (size_t i = 0; i < count; i++)
+        requests[i] = documents_request(sets, first + i * sets->documents);
+    bool chat = sets->chat;
     struct load load = {.bench = bench,
                         .kind = KIND_DOCUMENT_PUT,
-                        .count = DOCUMENTS,
+                        .count = count,
                         .requests = requests,
-                        .request_count = DOCUMENTS};
+                        .request_count = count};
     struct load turns = {.bench = bench,
                          .kind = KIND_RECORD,
                          .count = chat ? SIZE_MAX : 0,
@@ -258,15 +288,16 @@ static void measure_ingestion(struct bench *bench, const char *name, size_t firs
     load_begin(&load, 4);
     load_begin(&turns, chat ? 1 : 0);
     load_wait(&load);
-    load_print(name, &load, (double)load.chunks, "chunks", (double)(clock_us() - began_us) / 1e6,
-               cpu_seconds() - cpu);
+    load_print(sets->name, &load, (double)load.chunks, "chunks",
+               (double)(clock_us() - began_us) / 1e6, cpu_seconds() - cpu);
     turns.count = turns.begun;
     load_wait(&turns);
     if (chat)
         printf("%-44s p50 %.2f ms   p99 %.2f ms   (%zu turns)\n", "  a turn recorded meanwhile",
                (double)samples_quantile(&turns.times_us, 0.5) / 1e3,
                (double)samples_quantile(&turns.times_us, 0.99) / 1e3, turns.done);
-    for (size_t i = 0; i < DOCUMENTS; i++) free((char *)requests[i].ptr);
+    for (size_t i = 0; i < count; i++) free((char *)requests[i].ptr);
+    free(requests);
     free((char *)turn.ptr);
     samples_free(&load.times_us);
     samples_free(&turns.times_us);
@@ -297,8 +328,8 @@ int main(int argc, char **argv)
     measure_fsync(&bench);
     measure_turns(&bench, "turns, 64 outstanding", TURNS, OUTSTANDING);
     measure_turns(&bench, "turns, 1 outstanding", SINGLE, 1);
-    measure_ingestion(&bench, "HTML ingested, 4 documents outstanding", 1, false);
-    measure_ingestion(&bench, "HTML ingested beside turns", 1 + DOCUMENTS, true);
+    for (size_t i = 0; i < ARRAY_LEN(all_sets); i++)
+        measure_ingestion(&bench, &all_sets[i], 1 + i * CHUNKS);
     measure_fsync(&bench);
     store_close(&bench.store);
     event_base_free(bench.base);
