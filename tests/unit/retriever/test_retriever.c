@@ -130,6 +130,7 @@ static int setup(void **state)
     store_close(&pool->f.store);
     pool->worker.base = pool->f.base;
     pool->worker.settings = (struct settings){.database_url = pool->f.url,
+                                              .database_connections_max = 5,
                                               .embedder = "hashing",
                                               .history_messages_max = 4,
                                               .document_bytes_max = 100000,
