@@ -252,6 +252,18 @@ static bool is_large(const struct index_options *options, const struct refresh_p
 
 /* --- settling --- */
 
+/* Whether the tables can be brought up to date: the log of changes still goes back to them. */
+static err_t can_follow(struct db *db, const struct store_refresh *asked,
+                        const struct searched *searched, struct refresh_plan *plan, bool *can)
+{
+    struct store_refresh refresh = *asked;
+    refresh.since = searched->version;
+    refresh.embedder = slice_of(plan->embedder->name);
+    err_t error = refresh_plan_read(db, &refresh, plan);
+    *can = !error && !plan->whole;
+    return error;
+}
+
 static err_t settle(struct db *db, const struct index_options *options,
                     const struct store_refresh *refresh, struct refresh_plan *plan)
 {
@@ -261,8 +273,9 @@ static err_t settle(struct db *db, const struct index_options *options,
     if (error == ERR_PORTFOLIO_NOT_FOUND) return drop(db, id);
     if (!error) error = read_searched(db, id, plan, &searched);
     if (error) return error;
-    bool large = is_large(options, plan, &searched);
-    if (large && searched.version && searched.fits) return OK;
+    bool large = is_large(options, plan, &searched), good = searched.version && searched.fits;
+    if (large && good) error = can_follow(db, refresh, &searched, plan, &good);
+    if (error || (large && good)) return error;
     if (searched.version) error = drop(db, id);
     return error || !large ? error : make(db, options, plan, id);
 }

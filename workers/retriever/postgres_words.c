@@ -206,15 +206,17 @@ void words_asked_free(struct words_asked *asked)
     buffer_free(&asked->weights);
 }
 
-/* float4, so that sums which differ only in their order are equal and go by chunk id. */
+/* float4, so that sums which differ only in their order are equal and go by chunk id. Weights are
+ * read once and not with every posting. */
 size_t words_write_leg(uint64_t portfolio_id, int limit, char *sql, size_t room)
 {
     return (size_t)snprintf(
         sql, room,
-        "worded AS (SELECT p.chunk_id,"
-        " sum(a.weight::float8 * p.count / (p.count + ?4 + ?5 * p.length))::float4 AS score"
-        " FROM ROWS FROM (string_to_table(?1, ' '), string_to_table(?3, ' ')) AS a (term, weight)"
-        " JOIN rag_posting_%" PRIu64 " p ON p.term = a.term"
+        "asked AS MATERIALIZED (SELECT a.term, a.weight::float8 AS weight"
+        " FROM ROWS FROM (string_to_table(?1, ' '), string_to_table(?3, ' ')) AS a (term, weight)),"
+        " worded AS (SELECT p.chunk_id,"
+        " sum(a.weight * p.count / (p.count + ?4 + ?5 * p.length))::float4 AS score"
+        " FROM asked a JOIN rag_posting_%" PRIu64 " p ON p.term = a.term"
         " GROUP BY p.chunk_id ORDER BY score DESC, p.chunk_id LIMIT %d)",
         portfolio_id, limit);
 }

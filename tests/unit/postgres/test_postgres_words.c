@@ -431,6 +431,22 @@ static void tables_from_before_there_were_terms_are_made_anew(void **state)
     close_places(&places);
 }
 
+static void tables_that_the_log_of_changes_no_longer_reaches_are_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    random_state = 8;
+    struct places places = open_places(f);
+    put_any(f, places.id, 1, 0);
+    put_any(f, places.id, 2, 1);
+    sql(f, "DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)");
+    struct asked asked;
+    ask(f, &places.large, places.id, SLICE("servr"), language_find(SLICE("en")), &asked);
+    assert_false(asked.in_store);
+    wait_until_in_store(f, &places.large, places.id);
+    compare_all(f, &places.large, &places.memory, places.id);
+    close_places(&places);
+}
+
 static void terms_count_in_the_caches_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +478,7 @@ int main(void)
         WORDS_TEST(what_another_retriever_followed_is_known_here),
         WORDS_TEST(vectors_alone_change_no_term),
         WORDS_TEST(tables_from_before_there_were_terms_are_made_anew),
+        WORDS_TEST(tables_that_the_log_of_changes_no_longer_reaches_are_made_anew),
         WORDS_TEST(terms_count_in_the_caches_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
