@@ -2,15 +2,17 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "common/log.h"
 #include "common/settings.h"
 #include "deploy/cli/cli.h"
 #include "workers/retriever/store.h"
 
-static const char usage[] =
-    "usage: millrace migrate [--quiet] [--database-url URL]\n"
-    "\nCreates or updates the schema of the store that DATABASE_URL names.\n";
+static const char usage[] = "usage: millrace migrate [--quiet] [--database-url URL]\n"
+                            "\nCreates or updates the schema of the store that DATABASE_URL names. "
+                            "Exit status 75: its server\n"
+                            "is away, and may be there later.\n";
 
 static const struct option flags[] = {
     {"quiet", no_argument, NULL, 'q'},
@@ -45,8 +47,9 @@ int migrate_main(int argc, char **argv)
     log_open("migrate", "warn");
     err_t error = store_migrate(settings.database_url, &from, &to);
     if (error) {
-        complain("the store cannot be brought up to date: %s", error_text(error));
-        return 1;
+        complain("the store cannot be brought up to date: %s: %s", error_code(error),
+                 error_text(error));
+        return error == ERR_STORE_UNAVAILABLE ? EX_TEMPFAIL : 1;
     }
     if (!quiet && from == to)
         printf("the schema is up to date (version %u)\n", to);

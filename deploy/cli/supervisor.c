@@ -5,6 +5,9 @@
  *        │              │                       │ SIGTERM, SIGINT
  *        └── failed ────┴── failed ─────────────┴──▶ stop gateway ──▶ stop workers ──▶ end
  *
+ * Where the store's server is away there is nothing to migrate yet: the retrievers do it when it
+ * comes, and the demo waits for another start.
+ *
  * `migrate` and `prepare` are subcommands of this program, run as helpers, so that the loop itself
  * never waits. The gateway goes first: it finishes its requests while the workers are still there.
  */
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -59,6 +63,7 @@ struct supervisor {
     char *own[OWN_MAX]; /* what the processes are told by us: "HTTP_PORT=8000" ... */
     const char *helper; /* "migrate" or "prepare" while it runs */
     pid_t helper_pid;
+    bool store_away; /* when it was to be migrated */
     bool ready;
     bool stopping;
     size_t stop_step;
@@ -211,7 +216,7 @@ static void prepare(struct supervisor *s)
     size_t count = 4;
     snprintf(url, sizeof(url), "http://127.0.0.1:%" PRIu64, s->options->port);
     if (!every_pool) argv[count++] = "--without-workers";
-    if (s->options->demo && every_pool) {
+    if (s->options->demo && every_pool && !s->store_away) {
         argv[count++] = "--demo";
         argv[count++] = (char *)s->options->demo;
         argv[count++] = "--mark";
@@ -243,10 +248,16 @@ static void helper_ended(struct supervisor *s, int status)
     bool migrated = !strcmp(s->helper, "migrate");
     s->helper_pid = 0;
     if (s->stopping) return;
-    if (status) {
+    s->store_away = migrated && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL;
+    if (s->store_away) {
+        complain("starting without the store, which is used as soon as it is there%s",
+                 s->options->demo ? "; the demo is loaded by the next start" : "");
+    } else if (status) {
         complain("%s %s", s->helper, launch_describe(status));
         stop_begin(s, 1);
-    } else if (migrated) {
+        return;
+    }
+    if (migrated) {
         for (size_t i = 0; i < s->count; i++) process_start(&s->processes[i]);
         prepare(s);
     } else {

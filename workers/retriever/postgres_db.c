@@ -83,15 +83,20 @@ static err_t error_of(struct postgres_db *db, const PGresult *result)
     return error;
 }
 
+/* And everything that it held. */
 static void forget_connection(struct postgres_db *db)
 {
     PGcancel *cancel = __atomic_exchange_n(&db->cancel, NULL, __ATOMIC_ACQ_REL);
     PQfreeCancel(cancel);
     PQfinish(db->connection);
     db->connection = NULL;
+    for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
+    if (db->asked) postgres_asked_forget(db->asked);
+    db->sent_count = 0;
+    db->in_transaction = false;
+    db->failed = OK;
 }
 
-/* Forgets the connection and everything that it held. */
 static err_t lose(struct postgres_db *db, const char *why)
 {
     if (db->connecting)
@@ -99,11 +104,6 @@ static err_t lose(struct postgres_db *db, const char *why)
     else if (db->connection && !db->quiet)
         log_warn("store: connection lost: %s", why);
     forget_connection(db);
-    for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
-    if (db->asked) postgres_asked_forget(db->asked);
-    db->sent_count = 0;
-    db->in_transaction = false;
-    db->failed = OK;
     return ERR_STORE_UNAVAILABLE;
 }
 
