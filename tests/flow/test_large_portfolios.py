@@ -28,6 +28,18 @@ class LargePortfolios(unittest.TestCase):
     def finds(self, portfolio, n):
         self.assertEqual(self.system.search(portfolio, f"gneiss{n}")[0]["source"], f"note-{n}")
 
+    def test_is_asked_in_other_words_and_misspelt_as_one_in_memory(self):
+        closing = {"source": "closing", "content": "To terminate a session, shut its window."}
+        questions = ["sesion windwo", "shutwindow", "How do I kill it?", "terminateing"]
+        small = self.system.portfolio("small", [closing, note(1), note(2)])
+        large = self.system.portfolio("large", [closing, *map(note, range(LARGE))])
+        self.system.search(large, "session")
+        wait_for(self.searched_in_database, "tables of its own", 60)
+        for question in questions:
+            for portfolio in (small, large):
+                with self.subTest(question, portfolio=portfolio):
+                    self.assertEqual(self.system.search(portfolio, question)[0]["source"], "closing")
+
     def test_grows_and_shrinks_while_it_is_searched(self):
         system, wrong, over = self.system, [], threading.Event()
         portfolio = system.portfolio("rocks", [note(0)])
