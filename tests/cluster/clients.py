@@ -45,12 +45,11 @@ class Load:
         self.rng = random.Random(seed)
         self.questions = []
         self.running = set()
-        self.loop = None
+        self.loop = None  # in which it runs
         self.phase = "start"
         self.over = False
 
     async def run(self):
-        self.loop = asyncio.get_running_loop()
         while not self.over:
             await asyncio.sleep(self.rng.expovariate(self.rate))
             self.begin()

@@ -179,6 +179,7 @@ def disturb(cluster, only, failures):
 
 
 async def storm(cluster, only):
+    cluster.load.loop = asyncio.get_running_loop()
     await cluster.provider.start()
     await asyncio.to_thread(cluster.use_provider)
     failures = []
