@@ -16,6 +16,10 @@ def run(*command, **environment):
                           env={"ASAN_OPTIONS": "detect_leaks=0", **environment})
 
 
+def wearing(text):
+    return {"Authorization": f"Bearer {text}"}
+
+
 class Door(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -28,17 +32,38 @@ class Door(unittest.TestCase):
 
     def test_without_a_good_token_nobody_is_let_in(self):
         soon = int(time.time()) + 600
+        head, said, mac = token(scope="chat").split(".")
+        more = token(scope="admin").split(".")[1]  # what was not signed with it
         cases = {
             "no token": ({}, "token_missing"),
             "a password": ({"Authorization": "Basic YTpi"}, "token_missing"),
             "an OpenAI key": ({"Authorization": "Bearer sk-123"}, "token_invalid"),
             "another secret": (bearer(secret="x" * 32), "token_invalid"),
             "unsigned": (bearer(algorithm="none"), "token_invalid"),
+            "unsigned, in other letters": (bearer(algorithm="nOnE"), "token_invalid"),
+            "unsigned, by the name of a signature": (wearing(f"{head}.{said}."), "token_invalid"),
             "another algorithm": (bearer(algorithm="HS512"), "token_invalid"),
+            "and another": (bearer(algorithm="HS384"), "token_invalid"),
+            "a public key's algorithm": (bearer(algorithm="RS256"), "token_invalid"),
+            "an unknown algorithm": (bearer(algorithm="XX1"), "token_invalid"),
+            "claims of another token": (wearing(f"{head}.{more}.{mac}"), "token_invalid"),
+            "half a signature": (wearing(f"{head}.{said}.{mac[:20]}"), "token_invalid"),
+            "no signature": (wearing(f"{head}.{said}"), "token_invalid"),
+            "four parts": (wearing(f"{head}.{said}.{mac}.{mac}"), "token_invalid"),
+            "dots": (wearing(".."), "token_invalid"),
+            "no base64": (wearing(f"{head}.%%%.{mac}"), "token_invalid"),
+            "too long": (wearing(f"{head}.{said * 10}.{mac}"), "token_invalid"),
             "no tenant": (bearer(tenant=None), "token_invalid"),
             "an empty tenant": (bearer(tenant=""), "token_invalid"),
             "no subject": (bearer(subject=None), "token_invalid"),
+            "a number as tenant": (bearer(tenant=7), "token_invalid"),
+            "a list as subject": (bearer(subject=["ana"]), "token_invalid"),
+            "a list as scope": (bearer(scope=["admin"]), "token_invalid"),
+            "truth as scope": (bearer(scope=True), "token_invalid"),
             "for ever": (bearer(exp=None), "token_invalid"),
+            "until a word": (bearer(exp="never"), "token_invalid"),
+            "until before 1970": (bearer(exp=-1), "token_invalid"),
+            "from a word on": (bearer(nbf="now"), "token_invalid"),
             "not yet": (bearer(nbf=soon), "token_invalid"),
             "expired": (bearer(exp=1000000000), "token_expired"),
         }
@@ -139,11 +164,24 @@ class Listening(unittest.TestCase):
         self.assertIn(f"http=0.0.0.0:{port}", line)
         self.assertIsNone(gateway.poll())
 
+    def test_a_door_that_nobody_knows_is_refused_and_those_that_are_known_are_named(self):
+        for mode in ("yes", "JWT", "jwt,none", "basic"):
+            result = run("millrace-gateway", AUTH_MODE=mode, JWT_SECRET=SECRET)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(f"AUTH_MODE={mode}", result.stderr)
+            self.assertIn("none|jwt", result.stderr)
+
+    def test_without_tokens_it_listens_to_itself_alone(self):
+        result = run("millrace-gateway", "--http-address", "0.0.0.0")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("AUTH_MODE=none", result.stderr)
+
     def test_a_secret_that_is_too_short_is_refused(self):
         for secret in ("", "31 bytes are too few for HS256!"):
             result = run("millrace-gateway", "--auth-mode", "jwt", JWT_SECRET=secret)
             self.assertNotEqual(result.returncode, 0)
-            self.assertIn("JWT_SECRET", result.stderr)
+            self.assertIn("AUTH_MODE=jwt needs a JWT_SECRET of at least 32 bytes", result.stderr)
+            self.assertNotIn(secret or "\0", result.stderr)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,14 @@ class Tenants(unittest.TestCase):
                 with self.subTest(mine.name, code=code):
                     reply = mine.call("POST", path, {"message": QUESTION, **fields})
                     self.assertEqual((reply.status, reply.code), (404, code))
+            for path, fields in (("/v1/chat/completions", {"model": f"agent-{theirs.agent}"}),
+                                 ("/v1/chat/completions", {"model": f"agent-{mine.agent}",
+                                                           "portfolio_id": theirs.portfolio})):
+                reply = mine.call("POST", path, {"messages": [{"role": "user", "content": QUESTION}], **fields})
+                self.assertEqual(reply.status, 404, reply)
+                self.assertNotIn(theirs.secret, str(reply.json))
+            reply = mine.call("POST", "/api/agents", {"name": "spy", "portfolio_id": theirs.portfolio})
+            self.assertEqual((reply.status, reply.code), (404, "portfolio_not_found"))
             reply = mine.call("PUT", f"/api/agents/{mine.agent}",
                               {"name": "helper", "portfolio_id": theirs.portfolio})
             self.assertEqual((reply.status, reply.code), (404, "portfolio_not_found"))

@@ -6,6 +6,7 @@ import json
 import time
 
 SECRET = "a secret of the tests, 32 bytes or more"
+MACS = {"HS384": hashlib.sha384, "HS512": hashlib.sha512}  # all others are signed as HS256 is
 DOOR = {"AUTH_MODE": "jwt", "JWT_SECRET": SECRET}  # environment of a system that asks for tokens
 
 
@@ -20,8 +21,8 @@ def token(tenant="default", subject="tester", scope="admin", secret=SECRET, algo
     said = {name: value for name, value in said.items() if value is not None}
     parts = [{"alg": algorithm, "typ": "JWT"}, said]
     signed = ".".join(_text(json.dumps(part).encode()) for part in parts)
-    mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
-    return f"{signed}.{'' if algorithm == 'none' else _text(mac)}"
+    mac = hmac.new(secret.encode(), signed.encode(), MACS.get(algorithm, hashlib.sha256)).digest()
+    return f"{signed}.{'' if algorithm.lower() == 'none' else _text(mac)}"
 
 
 def bearer(*args, **claims):
