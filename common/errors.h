@@ -52,7 +52,7 @@
     X(STORE_UNAVAILABLE,     "store_unavailable",     503, TRANSIENT, "the store is not available") \
     X(STORE_BUSY,            "store_busy",            503, TRANSIENT, "the store is busy") \
     X(STORE_FULL,            "store_full",            507, FATAL,     "the store has no room or is read-only") \
-    X(STORE_SCHEMA,          "store_schema",          500, FATAL,     "the store's schema is newer than this program") \
+    X(STORE_SCHEMA,          "store_schema",          503, TRANSIENT, "the store's schema is newer than this program") \
     X(STORE_FAILED,          "store_failed",          500, FATAL,     "the store failed") \
     X(EMBEDDER_UNAVAILABLE,  "embedder_unavailable",  503, TRANSIENT, "no embedder of this portfolio is running") \
     X(MODEL_INVALID,         "model_invalid",         500, FATAL,     "a file of the embedding model is not what it should be") \

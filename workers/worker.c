@@ -170,17 +170,23 @@ static void drain_tick(struct worker *worker, uint64_t now_ms)
     if (late || drained(worker)) say_bye(worker);
 }
 
-static void on_signal(evutil_socket_t signal, short what, void *context)
+void worker_leave(struct worker *worker)
 {
-    struct worker *worker = context;
-    (void)what;
-    if (worker->draining) _exit(1); /* asked twice: at once */
-    log_info("draining signal=%d jobs=%zu", (int)signal, worker->active.count);
+    if (worker->draining) return;
+    log_info("draining jobs=%zu", worker->active.count);
     jobs_accept(worker); /* or the gateways would take them back */
     worker->draining = true;
     worker->drain_ms = clock_ms();
     for (struct session *session = worker->sessions; session; session = session->next)
         if (session->state == SESSION_SERVING) session_send_simple(session, MESSAGE_DRAIN);
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *context)
+{
+    struct worker *worker = context;
+    (void)signal, (void)what;
+    if (worker->draining) _exit(1); /* asked twice: at once */
+    worker_leave(worker);
 }
 
 /* A process that stood still must not take the gateways' silence for death. */

@@ -45,6 +45,9 @@ struct event_base *worker_base(const struct worker *worker);
 const struct settings *worker_settings(const struct worker *worker);
 /* What HELLO says this worker offers (an embedder's name). Call it in open(). Copied. */
 void worker_serves(struct worker *worker, const char *serves);
+/* Ends the process as SIGTERM does: it takes no more jobs, finishes those it has, and goes. For one
+ * that cannot serve any more where its successor may. */
+void worker_leave(struct worker *worker);
 /* Tells every gateway that something has a new version. `kind` is "portfolio" or "agent". */
 void worker_announce(struct worker *worker, const char *kind, uint64_t id, uint64_t version);
 /* Tells the gateways that work waits in the store; repeat it while that is so. */

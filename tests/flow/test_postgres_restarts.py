@@ -93,6 +93,22 @@ class Restarts(unittest.TestCase):
         wait_for(lambda: self.system.post(f"/api/portfolios/{portfolio}/search",
                                           {"query": "basalt"}).status == 200, "a search", 30)
 
+    def test_schema_of_a_newer_version(self):
+        """A retriever that is shut out says why, is refused again at each start, and serves when it may."""
+        hello = {"message": "Hello"}
+        self.system.expected_deaths = 20  # started again with growing pauses
+        with Load(self.system) as load:
+            load.goes_on()
+            self.database.ask(self.database.url, "UPDATE millrace_schema SET version = version + 1")
+            self.server.psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                             " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+            wait_for(lambda: self.system.post("/api/agents/1/chat", hello).json.get("recorded") is False,
+                     "an answer that is not kept")
+            self.database.ask(self.database.url, "UPDATE millrace_schema SET version = version - 1")
+            load.goes_on()
+        self.assert_ledger(load)
+        self.assertIn("this program knows", "".join(self.system.logs().values()))
+
 
 if __name__ == "__main__":
     unittest.main()

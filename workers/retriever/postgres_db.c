@@ -263,6 +263,7 @@ static err_t open_session(struct postgres_db *db)
     err_t error = db_script(&db->db, session);
     if (!error) error = clock_read(db);
     if (!error) error = postgres_migrate(db, &db->schema_was, &db->schema);
+    if (!error) error = postgres_recognise(db);
     return error ? error : vectors_know(db);
 }
 

@@ -76,5 +76,8 @@ err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool 
 
 /* Brings the schema to this program's version; *to is set also where a newer one is refused. */
 err_t postgres_migrate(struct postgres_db *db, unsigned *from, unsigned *to) MUST_USE;
+/* Moves all versions on where the database has been restored from a backup since it was last
+ * connected to (migrations/postgresql/006_restored.sql says why). */
+err_t postgres_recognise(struct postgres_db *db) MUST_USE;
 
 #endif

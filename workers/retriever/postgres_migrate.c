@@ -1,5 +1,7 @@
 /* The schema's version is kept in a table of one row. Like every write a migration runs under the
- * advisory lock that db_begin takes. */
+ * advisory lock that db_begin takes. A database that was restored is told as such. */
+#include <inttypes.h>
+
 #include "common/buffer.h"
 #include "common/log.h"
 #include "workers/retriever/migrations.h"
@@ -58,5 +60,16 @@ err_t postgres_migrate(struct postgres_db *base, unsigned *from, unsigned *to)
     static const struct schema schema = {migrations_postgresql, read_version, write_version};
     err_t error = schema_migrate(&base->db, &schema, from, to);
     if (error == ERR_STORE_FAILED) advise(base);
+    return error;
+}
+
+err_t postgres_recognise(struct postgres_db *db)
+{
+    uint64_t version = 0;
+    err_t error = db_value(&db->db, &version, "SELECT millrace_restored()", "");
+    if (!error && version)
+        log_warn("store: this database was restored or moved: versions go on from %" PRIu64
+                 ", so that no cache answers with what it kept before",
+                 version);
     return error;
 }

@@ -7,9 +7,10 @@
 #include "proto/codec.h"
 #include "workers/embedder/embedder.h"
 
-void retriever_fail(struct job *job, err_t error, const char *message)
+void retriever_fail(struct retriever *retriever, struct job *job, err_t error, const char *message)
 {
     bool elsewhere = error_category(error) == ERROR_TRANSIENT;
+    if (error == ERR_STORE_SCHEMA) worker_leave(retriever->worker);
     job_fail(&job, error, elsewhere, message, NULL);
 }
 
@@ -17,6 +18,7 @@ void retriever_fail(struct job *job, err_t error, const char *message)
 
 struct store_job {
     struct store_call call;
+    struct retriever *retriever;
     struct job *job;
     uint64_t began_us;
 };
@@ -46,7 +48,7 @@ static void on_stored(struct store_call *call)
     struct meta meta = {.work_us = clock_us() - stored->began_us,
                         .portfolio_version = call->portfolio_version};
     if (call->error)
-        retriever_fail(job, call->error, call->message);
+        retriever_fail(stored->retriever, job, call->error, call->message);
     else if (call->kind == KIND_INDEX && call->stage == 0)
         end_lease(stored, &meta);
     else
@@ -58,6 +60,7 @@ static void on_stored(struct store_call *call)
 static void store_start(struct retriever *retriever, struct job *job)
 {
     struct store_job *stored = xcalloc(1, sizeof(*stored));
+    stored->retriever = retriever;
     stored->job = job;
     stored->began_us = clock_us();
     stored->call = (struct store_call){

@@ -19,7 +19,8 @@ extern const struct worker_pool retriever_pool;
 
 /* `chat`, `search`: finds the passages of a question. */
 void search_start(struct retriever *retriever, struct job *job);
-/* Ends a job that failed; what may succeed elsewhere or later is handed back. */
-void retriever_fail(struct job *job, err_t error, const char *message);
+/* Ends a job that failed; what may succeed elsewhere or later is handed back. A retriever that a
+ * newer one's schema has shut out leaves its pool. */
+void retriever_fail(struct retriever *retriever, struct job *job, err_t error, const char *message);
 
 #endif

@@ -49,7 +49,7 @@ static void finish(struct store_passages *texts)
     struct job *job = search->job;
     struct buffer frame = {0};
     if (texts->error) {
-        retriever_fail(job, texts->error, NULL);
+        retriever_fail(search->retriever, job, texts->error, NULL);
         return;
     }
     buffer_reserve(&frame, frame_bytes(texts));
@@ -135,7 +135,7 @@ static void on_looked(struct semantic_question *question)
 {
     struct search *search = question->context;
     if (job_cancelled(search->job))
-        retriever_fail(search->job, ERR_CANCELLED, NULL);
+        retriever_fail(search->retriever, search->job, ERR_CANCELLED, NULL);
     else if (question->found)
         answer_again(search);
     else
@@ -200,7 +200,7 @@ static void on_searched(struct store_search *in_store)
     err_t error = in_store->error;
     if (!error && job_cancelled(search->job)) error = ERR_CANCELLED;
     if (error)
-        retriever_fail(search->job, error, NULL);
+        retriever_fail(search->retriever, search->job, error, NULL);
     else
         on_hits(search, in_store->hits, in_store->count, search->search_us);
 }
@@ -226,7 +226,7 @@ static void on_ready(struct portfolio_wait *wait, err_t error, const struct port
     struct search *search = wait->context;
     if (!error && job_cancelled(search->job)) error = ERR_CANCELLED;
     if (error) {
-        retriever_fail(search->job, error, NULL);
+        retriever_fail(search->retriever, search->job, error, NULL);
         return;
     }
     prepare(search, view);
@@ -260,7 +260,7 @@ void search_start(struct retriever *retriever, struct job *job)
     search->began_us = clock_us();
     err_t error = decode(search);
     if (error) {
-        retriever_fail(job, error, NULL);
+        retriever_fail(retriever, job, error, NULL);
         return;
     }
     search->wait = (struct portfolio_wait){.tenant = search->request.tenant,

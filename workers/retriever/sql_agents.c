@@ -104,19 +104,28 @@ static err_t agent_store(struct work *work, struct agent *agent)
     return error ? error : change_log(work, "agent", agent->id, agent->version, 0, 0);
 }
 
+/* Where a version begins is the table's to say. */
+static err_t agent_insert(struct work *work, struct slice tenant, struct agent *agent)
+{
+    struct rows rows = db_select(
+        work->db,
+        "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?) RETURNING id, version", "ttt",
+        tenant, agent->name, agent->provider);
+    if (rows_next(&rows)) {
+        agent->id = rows_u64(&rows, 0);
+        agent->version = rows_u64(&rows, 1);
+    }
+    return rows_end(&rows);
+}
+
 err_t agent_create(struct work *work, const void *request, void *result)
 {
     const struct put_agent *put = request;
     struct agent *agent = result;
     *agent = put->agent;
     agent->present = 0;
-    agent->version = 1;
     err_t error = check(work, put->tenant, agent);
-    if (!error)
-        error =
-            db_value(work->db, &agent->id,
-                     "INSERT INTO agents (tenant, name, provider) VALUES (?, ?, ?) RETURNING id",
-                     "ttt", tenant_of(put->tenant), agent->name, agent->provider);
+    if (!error) error = agent_insert(work, tenant_of(put->tenant), agent);
     return error ? error : agent_store(work, agent);
 }
 

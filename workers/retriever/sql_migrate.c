@@ -33,6 +33,16 @@ static err_t apply(struct db *db, const struct schema *schema, const struct migr
     return error;
 }
 
+/* Each connection finds it out, again and again while the process drains. */
+static void say_newer(unsigned version, unsigned known)
+{
+    static bool said;
+    if (__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) return;
+    log_error("the store's schema is version %u, this program knows %u: run a newer program, or"
+              " restore the backup from before the schema was migrated",
+              version, known);
+}
+
 err_t schema_migrate(struct db *db, const struct schema *schema, unsigned *from, unsigned *to)
 {
     unsigned known = newest(schema->migrations);
@@ -40,8 +50,7 @@ err_t schema_migrate(struct db *db, const struct schema *schema, unsigned *from,
     if (error) return error;
     *to = *from;
     if (*from > known) {
-        log_error("the store's schema is version %u, this program knows %u: upgrade it", *from,
-                  known);
+        say_newer(*from, known);
         return ERR_STORE_SCHEMA;
     }
     for (const struct migration *m = schema->migrations; m->version; m++) {

@@ -101,18 +101,28 @@ err_t portfolio_list(struct work *work, const void *request, void *result)
     return rows_end(&rows);
 }
 
+/* Where a version begins is the table's to say. */
+static err_t portfolio_insert(struct work *work, struct slice tenant, struct portfolio *portfolio)
+{
+    struct rows rows = db_select(work->db,
+                                 "INSERT INTO portfolios (tenant, name, embedder) VALUES (?, ?, ?)"
+                                 " RETURNING id, version",
+                                 "ttt", tenant, portfolio->name, portfolio->embedder);
+    if (rows_next(&rows)) {
+        portfolio->id = rows_u64(&rows, 0);
+        portfolio->version = rows_u64(&rows, 1);
+    }
+    return rows_end(&rows);
+}
+
 err_t portfolio_create(struct work *work, const void *request, void *result)
 {
     const struct put_portfolio *put = request;
     struct portfolio *portfolio = result;
-    *portfolio = (struct portfolio){
-        .name = put->portfolio.name, .embedder = put->portfolio.embedder, .version = 1};
+    *portfolio =
+        (struct portfolio){.name = put->portfolio.name, .embedder = put->portfolio.embedder};
     err_t error = portfolio_normalise(portfolio, work->options->embedder, &work->call->message);
-    if (!error)
-        error = db_value(work->db, &portfolio->id,
-                         "INSERT INTO portfolios (tenant, name, embedder) VALUES (?, ?, ?)"
-                         " RETURNING id",
-                         "ttt", tenant_of(put->tenant), portfolio->name, portfolio->embedder);
+    if (!error) error = portfolio_insert(work, tenant_of(put->tenant), portfolio);
     if (error) return error;
     portfolio->embedding.embedder = portfolio->embedder;
     work->call->portfolio_version = portfolio->version;

@@ -109,6 +109,29 @@ static void wait_until_heard(struct fixture *f, const char *kind, uint64_t id, u
     assert_true(heard);
 }
 
+static uint64_t version_of_agent(struct fixture *f)
+{
+    return (uint64_t)sql(f, "SELECT version FROM agents WHERE id = 1");
+}
+
+static void a_restored_database_never_gives_a_version_out_again(void **state)
+{
+    struct fixture *f = *state;
+    unsigned from, to;
+    uint64_t before_ms = (uint64_t)clock_wall_ms();
+    uint64_t id = make_portfolio(f, NULL);
+    assert_int_equal(portfolio_version(f, id), 1);
+    sql(f, "UPDATE millrace_origin SET place = 'elsewhere'");
+    assert_int_equal(store_migrate(f->url, &from, &to), OK);
+    uint64_t agent = version_of_agent(f), portfolio = portfolio_version(f, id);
+    assert_true(agent >= before_ms && portfolio >= before_ms);
+    wait_until_heard(f, "agent", 1, agent);
+    wait_until_heard(f, "portfolio", id, portfolio);
+    assert_true(portfolio_version(f, make_portfolio(f, NULL)) >= before_ms);
+    assert_int_equal(store_migrate(f->url, &from, &to), OK);
+    assert_int_equal(version_of_agent(f), agent);
+}
+
 static void a_chunk_that_plain_sql_deletes_is_gone_from_memory(void **state)
 {
     struct fixture *f = *state;
@@ -386,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POSTGRES_TEST(a_newer_schema_is_refused),
         POSTGRES_TEST(migrating_again_changes_nothing),
+        POSTGRES_TEST(a_restored_database_never_gives_a_version_out_again),
         POSTGRES_TEST(the_other_spellings_of_the_address_are_understood),
         POSTGRES_TEST(reads_and_writes_go_on_after_their_connections_were_cut),
         POSTGRES_TEST(a_turn_told_twice_is_recorded_once),

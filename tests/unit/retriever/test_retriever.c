@@ -20,6 +20,7 @@ struct worker {
     struct event_base *base;
     struct settings settings;
     uint64_t announced, pending;
+    bool left, troubled;
 };
 
 struct event_base *worker_base(const struct worker *worker)
@@ -42,6 +43,16 @@ void worker_pending(struct worker *worker, const char *kind, uint64_t portfolio_
 {
     assert_string_equal(kind, "index");
     worker->pending = portfolio_id;
+}
+
+void worker_trouble(struct worker *worker, const char *trouble)
+{
+    worker->troubled = trouble;
+}
+
+void worker_leave(struct worker *worker)
+{
+    worker->left = true;
 }
 
 enum kind job_kind(const struct job *job)
@@ -320,6 +331,26 @@ static void changes_are_announced(void **state)
     assert_int_equal(pool->worker.announced, id);
 }
 
+static void one_that_a_newer_schema_shuts_out_hands_its_job_back_and_leaves(void **state)
+{
+    static const struct {
+        err_t error;
+        bool requeue, left;
+    } wants[] = {
+        {ERR_PORTFOLIO_NOT_FOUND, false, false},
+        {ERR_STORE_UNAVAILABLE, true, false},
+        {ERR_STORE_SCHEMA, true, true},
+    };
+    struct played *pool = *state;
+    for (size_t i = 0; i < ARRAY_LEN(wants); i++) {
+        struct job job = {0};
+        retriever_fail(pool->context, &job, wants[i].error, NULL);
+        assert_int_equal(job.error, wants[i].error);
+        assert_int_equal(job.requeue, wants[i].requeue);
+        assert_int_equal(pool->worker.left, wants[i].left);
+    }
+}
+
 #define POOL_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -332,6 +363,7 @@ int main(void)
         POOL_TEST(an_embedding_of_another_embedder_leaves_the_words),
         POOL_TEST(an_index_job_goes_on_with_a_batch_or_ends_with_nothing),
         POOL_TEST(changes_are_announced),
+        POOL_TEST(one_that_a_newer_schema_shuts_out_hands_its_job_back_and_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
