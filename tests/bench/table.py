@@ -51,11 +51,16 @@ def number(value, unit):
     return f"{text} {unit}".strip()
 
 
-def text_table(rows):
-    heads = ["figure", "median", "target", "met", "floor, same run", "ratio", "runs", "all runs"]
-    lines = [heads] + [row.cells() for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+def aligned(lines):
+    """Rows of cells as text, the first of them the columns' heads."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = ["  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines]
     text.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(text)
+
+
+def text_table(rows):
+    heads = ["figure", "median", "target", "met", "floor, same run", "ratio", "runs", "all runs"]
+    text = aligned([heads] + [row.cells() for row in rows])
     notes = [f"{row.figure}: {note}" for row in rows for note in row.notes]
-    return "\n".join(text + ([""] + notes if notes else []))
+    return "\n".join([text] + ([""] + notes if notes else []))

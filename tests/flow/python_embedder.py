@@ -38,7 +38,7 @@ def texts_of(kind, frames):
     return [msgpack.unpackb(frames[0])["message"]]
 
 
-def main(port, embedder, dimensions):
+def main(port, embedder, dimensions, embed=embed):
     context = zmq.Context()
     tokens = context.socket(zmq.XPUB)
     tokens.connect(f"tcp://127.0.0.1:{port + 3}")

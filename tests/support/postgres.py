@@ -156,9 +156,10 @@ def initial_data(programs):
 
 
 class Server:
-    """One server on a socket in `folder`."""
+    """One server on a socket in `folder`; `settings` are more of its own."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         self.bin = installation() / "bin"
         self.folder = folder_of_server()
         self.process = None
@@ -176,7 +177,7 @@ class Server:
         log = open(self.folder / "log", "ab")
         options = {"listen_addresses": "", "unix_socket_directories": self.folder,
                    "max_connections": 100, "shared_buffers": "64MB",
-                   "log_min_messages": "warning", "fsync": "on", "timezone": "UTC"}
+                   "log_min_messages": "warning", "fsync": "on", "timezone": "UTC", **self.settings}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with log:
             self.process = subprocess.Popen([self.bin / "postgres", "-D", self.data, *flags],
@@ -212,8 +213,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def server():
-    made = Server()
+def server(**settings):
+    made = Server(**settings)
     try:
         yield made
     finally:
