@@ -82,7 +82,7 @@ static void on_addresses(void *context, const struct resolver_address *addresses
     for (size_t i = 0; i < count; i++) {
         struct gateway_address *found = &entry->found[entry->count++];
         *found = (struct gateway_address){.port = entry->port};
-        snprintf(found->host, sizeof(found->host), "%s", addresses[i].text);
+        snprintf(found->host, sizeof(found->host), "%.15s", addresses[i].text); /* AF_INET */
     }
     if (is_known(entry->gateways)) tell_change(entry->gateways);
 }
