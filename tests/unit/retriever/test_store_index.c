@@ -117,6 +117,33 @@ static void vectors_of_a_replaced_text_are_dropped(void **state)
     assert_int_equal(lease_batch(f, id, NULL).request.chunks.count, 1);
 }
 
+static size_t count_vectors(const struct loaded *loaded)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < loaded->count; i++) count += loaded->vectors[i];
+    return count;
+}
+
+static void vectors_are_stored_around_a_document_that_went_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    struct documents stored, list;
+    uint64_t id = portfolio_of_documents(f, 30);
+    struct leased leased = lease_batch(f, id, NULL);
+    assert_int_equal(leased.request.chunks.count, 30);
+    struct select all = {.portfolio_id = id};
+    assert_int_equal(call(f, KIND_DOCUMENT_LIST, &all, &list), OK);
+    uint64_t gone = ((const struct document *)list.data.items)[10].id;
+    assert_int_equal(call(f, KIND_DOCUMENT_DELETE, &(struct select){.id = gone}, NULL), OK);
+    assert_int_equal(store_batch(f, &leased, "hashing-1", NULL, &stored), OK);
+    assert_int_equal(stored.data.count, 29);
+    assert_int_equal(refresh_on(f, f->store, loaded, id), OK);
+    assert_int_equal(count_vectors(loaded), 29);
+    assert_int_equal(lease_batch(f, id, NULL).request.chunks.count, 0);
+    free(loaded);
+}
+
 static void vectors_of_another_hash_are_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -191,6 +218,7 @@ int main(void)
         STORE_TEST(batches_are_bounded_and_never_overlap),
         STORE_TEST(stored_vectors_complete_the_document_and_reach_memory),
         STORE_TEST(vectors_of_a_replaced_text_are_dropped),
+        STORE_TEST(vectors_are_stored_around_a_document_that_went_meanwhile),
         STORE_TEST(vectors_of_another_hash_are_dropped),
         STORE_TEST(vectors_of_the_wrong_shape_are_refused),
         STORE_TEST(a_lease_delivered_twice_leases_the_same_batch),
