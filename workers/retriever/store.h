@@ -114,7 +114,8 @@ struct store_call {
 };
 
 /* Starts a call. A write is committed before its `done` says OK; one that fails has changed nothing
- * (but document.put of several documents stores the good ones and says of each how it went).
+ * (but document.put of several documents stores the good ones and says of each how it went; and what
+ * is more than a set of sql_sets.c is stored set by set, and goes on where it was under its `op`).
  * ERR_STORE_FULL: no room, or read-only. ERR_STORE_BUSY, ERR_STORE_UNAVAILABLE: may succeed later.
  */
 void store_call(struct store *store, struct store_call *call);
