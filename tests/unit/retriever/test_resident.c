@@ -269,6 +269,52 @@ static void the_nearest_vector_is_first_and_those_without_one_are_left_out(void 
     resident_destroy(&resident);
 }
 
+/* Whole numbers, the largest of them 127: stored as they are. */
+static void make_whole_vector(float *vector)
+{
+    for (size_t i = 0; i < DIMENSIONS; i++) vector[i] = (float)(int)(127 * next_float());
+    vector[0] = 127;
+}
+
+static double dot_of(const float *a, const float *b)
+{
+    double dot = 0;
+    for (size_t i = 0; i < DIMENSIONS; i++) dot += (double)a[i] * b[i];
+    return dot;
+}
+
+/* How many of the vectors are nearer than the one at `id`. */
+static size_t rank_of(float (*vectors)[DIMENSIONS], size_t count, const float *question, size_t id)
+{
+    double dot = dot_of(question, vectors[id]);
+    size_t rank = 0;
+    for (size_t i = 0; i < count; i++) rank += dot_of(question, vectors[i]) > dot;
+    return rank;
+}
+
+/* Though the question is quantised, too. */
+static void the_nearest_vectors_come_in_their_exact_order(void **state)
+{
+    enum { COUNT = 1000 };
+    static float vectors[COUNT][DIMENSIONS];
+    struct resident *resident = resident_new(DIMENSIONS);
+    struct resident_hit hits[HITS];
+    float question[DIMENSIONS];
+    (void)state;
+    for (uint64_t id = 0; id < COUNT; id++) {
+        make_whole_vector(vectors[id]);
+        put(resident, id, id, 0, "en", "", vectors[id]);
+    }
+    for (size_t n = 0; n < 20; n++) {
+        make_vector(question);
+        struct resident_query query = vector_query(question);
+        assert_int_equal(resident_search(resident, &query, hits), HITS);
+        for (size_t i = 0; i < HITS; i++)
+            assert_int_equal(rank_of(vectors, COUNT, question, hits[i].chunk_id), i);
+    }
+    resident_destroy(&resident);
+}
+
 /* Whatever was put, replaced and removed before, the hits are those of a fresh portfolio. */
 static void history_leaves_no_trace(void **state)
 {
@@ -320,6 +366,7 @@ int main(void)
         cmocka_unit_test(neighbours_are_merged_up_to_three_and_the_list_refilled),
         cmocka_unit_test(every_instruction_set_gives_the_same_hits),
         cmocka_unit_test(the_nearest_vector_is_first_and_those_without_one_are_left_out),
+        cmocka_unit_test(the_nearest_vectors_come_in_their_exact_order),
         cmocka_unit_test(history_leaves_no_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
