@@ -93,7 +93,7 @@ class Full(unittest.TestCase):
 
     def assert_room(self):
         wait_for(lambda: self.put(1000).status in (201, 202), "a document stored", 30)
-        wait_for(lambda: self.store() == "ok", "readyz says that it is used again")
+        wait_for(lambda: self.system.ask("Hello")[1] and self.store() == "ok", "readyz says so", interval=0.2)
         self.assertTrue(self.system.ask("Hello")[1].get("recorded", True))
 
     def test_no_room_for_tables(self):

@@ -1,11 +1,12 @@
 """Redis away, frozen, slow, full, restarted, with a wrong password, or talking garbage: questions go
 on, none waits for it, and what was wrong is counted."""
 import itertools
+import subprocess
 import time
 import unittest
 
 from redis import Proxy, Redis
-from system import System, wait_for
+from system import BIN, System, wait_for
 
 SOON_S = 1  # with room for a busy machine: an answer without Redis takes some milliseconds, and 20 for it
 numbers = itertools.count(1)
@@ -115,7 +116,17 @@ class Refusals(RedisCase):
         wait_for(lambda: self.trouble("auth"), "it is told")
         self.assert_goes_on(5)
         self.assertFalse(self.is_linked())
-        self.assertNotIn("wrong", self.system.logs()["gateway.log"])
+        log = self.system.logs()["gateway.log"]
+        self.assertEqual(log.count("reason=auth"), 1, log)
+        self.assertNotIn("wrong", log)
+
+    def test_an_address_that_cannot_be_read_is_refused_at_the_start(self):
+        for url in ("localhost:6379", "redis://", "redis://h:0", "redis://h/x", "http://h"):
+            with self.subTest(url):
+                told = subprocess.run([str(BIN / "millrace-gateway")], capture_output=True, text=True, timeout=60,
+                                      env={"REDIS_URL": url, "ASAN_OPTIONS": "detect_leaks=0"})
+                self.assertNotEqual(told.returncode, 0)
+                self.assertIn("REDIS_URL", told.stderr)
 
     def test_the_right_password_and_nobody_there_at_first(self):
         redis = Redis(password="right")

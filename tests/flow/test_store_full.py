@@ -54,6 +54,11 @@ class StoreFull(unittest.TestCase):
             {"source": "first", "content": "The first note is about amber."}])
         self.path = f"/api/portfolios/{self.portfolio}/documents"
 
+    def store(self):
+        reply = self.system.get("/readyz")
+        self.assertEqual((reply.status, reply.json["ready"]), (200, True), reply)
+        return reply.json["store"]
+
     def put(self, number):
         words = " ".join(f"word{number}x{i}" for i in range(8000))
         return self.system.post(self.path, {"source": f"fill{number}", "content": words})
@@ -74,13 +79,17 @@ class StoreFull(unittest.TestCase):
     def test_a_full_store_refuses_documents_and_goes_on_reading(self):
         reply = self.fill()
         self.assertEqual((reply.status, reply.code), (507, "store_full"))
+        wait_for(lambda: self.store() == "store_full", "readyz says that it is full")
         self.check_reading()
 
     def test_a_store_that_has_room_again_takes_documents_again(self):
         self.fill()
+        wait_for(lambda: self.store() == "store_full", "readyz says that it is full")
         self.system.give_room()
         wait_for(lambda: self.put(1000).status in (201, 202), "a document stored")
         self.system.wait_stored(self.portfolio)
+        wait_for(lambda: self.put(1001).status in (201, 202) and self.store() == "ok",
+                 "readyz says that it is full no more", interval=0.2)
 
 
 if __name__ == "__main__":

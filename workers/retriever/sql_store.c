@@ -1,7 +1,10 @@
 /* The operations of a store in tables, and how a call comes to one of them. */
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "workers/retriever/sql_store.h"
+
+#define FULL_MS 5000
 
 /* clang-format off */
 static const struct operation operations[KIND_COUNT] = {
@@ -90,13 +93,15 @@ void sql_usable(struct sql_store *store, err_t unusable, const char *why)
     tell_trouble(store);
 }
 
-/* A write that failed for another reason says nothing of the room there is. */
+/* Where one write finds no room a smaller one may: it takes a while until one that succeeds says
+ * that there is some again. One that failed for another reason says nothing of it. */
 static void note_room(struct sql_store *store, const struct work *work)
 {
     err_t error = work->call->error;
     bool full = error == ERR_STORE_FULL;
     if (!work->operation || work->operation->place == READS || (error && !full)) return;
-    if (full == store->full) return;
+    if (full) store->full_at_ms = clock_ms();
+    if (full == store->full || (!full && clock_ms() - store->full_at_ms < FULL_MS)) return;
     store->full = full;
     tell_trouble(store);
 }

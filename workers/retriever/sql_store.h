@@ -66,7 +66,8 @@ struct sql_store {
     /* The loop's: what the listener was told of. */
     err_t unusable; /* OK: it can be used */
     char *why;      /* it is not; NULL where it can */
-    bool full;      /* the last write found no room */
+    bool full;      /* a write found no room of late */
+    uint64_t full_at_ms;
 
     /* The backend's: */
     err_t (*available)(struct sql_store *store);              /* on both threads */

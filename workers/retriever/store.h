@@ -34,9 +34,9 @@ struct store_listener {
     void (*on_version)(void *context, const char *kind, uint64_t id, uint64_t version);
     /* Chunks of this portfolio wait for vectors; repeated while unleased or expired ones do. */
     void (*on_pending)(void *context, uint64_t portfolio_id);
-    /* What keeps the store from its work, whenever that changes: its server is away or can't be used
-     * as it is, or the last write found no room. OK: nothing does. `why` is for the operator, and
-     * says what to do. May be NULL. */
+    /* What keeps the store from its work, whenever that changes: its server is away or can't be
+     * used as it is, or a write found no room of late. OK: nothing does. `why` is for the operator,
+     * and says what to do. May be NULL. */
     void (*on_trouble)(void *context, err_t error, const char *why);
 };
 
