@@ -64,14 +64,14 @@ static void peer_send(struct server *server, int peer, struct slice bytes)
     }
 }
 
+/* Looks at the head alone: it is asked after each piece of bodies of megabytes. */
 static bool request_is_whole(const struct buffer *request)
 {
-    char *text = xstrndup(request->data, request->len);
-    char *head_end = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length: ");
-    bool whole = head_end && length &&
-                 request->len >= (size_t)(head_end + 4 - text) + strtoull(length + 16, NULL, 10);
-    free(text);
-    return whole;
+    const char *end = request->len ? memmem(request->data, request->len, "\r\n\r\n", 4) : NULL;
+    if (!end) return false;
+    size_t head = (size_t)(end - request->data);
+    const char *length = memmem(request->data, head, "Content-Length: ", 16);
+    return length && request->len >= head + 4 + strtoull(length + 16, NULL, 10);
 }
 
 static struct server *the_server;
