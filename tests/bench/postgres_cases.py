@@ -8,6 +8,7 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 
 from search_client import SearchClient
 from table import aligned, number
@@ -99,6 +100,7 @@ def read(case, text):
 
 
 def measure(bench, server, case):
+    print(f"  {case.name} …", file=sys.stderr, flush=True)
     questions = pathlib.Path(bench.folder.name) / case.name
     server.psql(f'CREATE DATABASE "{case.name}"')
     url = server.url(case.name)
