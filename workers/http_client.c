@@ -162,28 +162,25 @@ static void easy_set_trust(CURL *easy)
     if (folder && *folder) curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
 }
 
-static CURL *easy_new(const struct settings *settings)
+static CURL *easy_take(struct http_client *client)
 {
-    CURL *easy = curl_easy_init();
+    CURL *easy = client->free_count ? client->free[--client->free_count] : curl_easy_init();
     if (!easy) abort(); /* out of memory */
     easy_set_callbacks(easy);
-    easy_set_connection(easy, settings);
+    easy_set_connection(easy, client->settings);
     easy_set_safety(easy);
     easy_set_trust(easy);
     return easy;
 }
 
-static CURL *easy_take(struct http_client *client)
-{
-    return client->free_count ? client->free[--client->free_count] : easy_new(client->settings);
-}
-
+/* Nothing of a call stays in its handle: libcurl 8 lost the memory of a look-up that had failed. */
 static void easy_give(struct http_client *client, CURL *easy)
 {
     if (client->free_count == EASY_FREE_MAX) {
         curl_easy_cleanup(easy);
         return;
     }
+    curl_easy_reset(easy);
     client->free[client->free_count++] = easy;
 }
 
