@@ -239,7 +239,8 @@ static err_t connect_failed(struct postgres_db *db, err_t error)
     return error;
 }
 
-/* What searches need: the number of pgvector's type, its settings. */
+/* What searches need: the number of pgvector's type, its settings. A search names its tables, each
+ * of which has the one index that fits: no plan is better for one question than for another. */
 static err_t vectors_know(struct postgres_db *db)
 {
     uint64_t oid = 0;
@@ -248,15 +249,15 @@ static err_t vectors_know(struct postgres_db *db)
     db->vector_oid = (uint32_t)oid;
     if (error || !db->ef_search) return error;
     snprintf(sql, sizeof(sql),
-             "SET hnsw.ef_search = %" PRIu64 "; SET hnsw.iterative_scan = relaxed_order",
+             "SET hnsw.ef_search = %" PRIu64 "; SET hnsw.iterative_scan = relaxed_order;"
+             " SET plan_cache_mode = force_generic_plan",
              db->ef_search);
     return db_script(&db->db, sql);
 }
 
 static err_t open_session(struct postgres_db *db)
 {
-    if (PQstatus(db->connection) != CONNECTION_OK)
-        return lose(db, PQerrorMessage(db->connection));
+    if (PQstatus(db->connection) != CONNECTION_OK) return lose(db, PQerrorMessage(db->connection));
     PQsetNoticeProcessor(db->connection, on_notice, NULL);
     PQsetnonblocking(db->connection, 1);
     if (!PQenterPipelineMode(db->connection)) return ERR_STORE_FAILED;
