@@ -265,7 +265,7 @@ static err_t can_follow(struct db *db, const struct store_refresh *asked,
 }
 
 static err_t settle(struct db *db, const struct index_options *options,
-                    const struct store_refresh *refresh, struct refresh_plan *plan)
+                    const struct store_refresh *refresh, struct refresh_plan *plan, bool *dropped)
 {
     uint64_t id = refresh->portfolio_id;
     struct searched searched;
@@ -276,37 +276,65 @@ static err_t settle(struct db *db, const struct index_options *options,
     bool large = is_large(options, plan, &searched), good = searched.version && searched.fits;
     if (large && good) error = can_follow(db, refresh, &searched, plan, &good);
     if (error || (large && good)) return error;
-    if (searched.version) error = drop(db, id);
-    return error || !large ? error : make(db, options, plan, id);
+    *dropped = searched.version;
+    if (*dropped) return drop(db, id);
+    return large ? make(db, options, plan, id) : OK;
 }
 
 /* Portfolios that were deleted while they were searched here. */
-static err_t drop_orphans(struct db *db)
+#define ORPHANS                            \
+    "FROM rag_searched s WHERE NOT EXISTS" \
+    " (SELECT 1 FROM portfolios p WHERE p.id = s.portfolio_id)"
+
+err_t postgres_index_orphans(struct db *db, uint64_t *count)
 {
-    struct rows rows = db_select(db,
-                                 "SELECT portfolio_id FROM rag_searched s WHERE NOT EXISTS"
-                                 " (SELECT 1 FROM portfolios p WHERE p.id = s.portfolio_id)",
-                                 "");
+    return db_value(db, count, "SELECT count(*) " ORPHANS, "");
+}
+
+static err_t drop_orphans(struct db *db, bool *dropped)
+{
+    struct rows rows = db_select(db, "SELECT portfolio_id " ORPHANS, "");
     err_t error = OK;
-    while (!error && rows_next(&rows)) error = drop(db, rows_u64(&rows, 0));
+    while (!error && rows_next(&rows)) {
+        error = drop(db, rows_u64(&rows, 0));
+        *dropped = true;
+    }
     err_t end = rows_end(&rows);
     return error ? error : end;
 }
 
+static err_t settle_locked(struct db *db, const struct index_options *options,
+                           const struct store_refresh *refresh, bool *dropped)
+{
+    struct refresh_plan plan = {0};
+    uint64_t mine = 0;
+    err_t error =
+        db_value(db, &mine, "SELECT pg_try_advisory_xact_lock(" INDEX_LOCK ", ?::integer)", "i",
+                 refresh->portfolio_id);
+    if (error || !mine) return error;
+    error = drop_orphans(db, dropped);
+    if (!error && !*dropped && refresh->portfolio_id)
+        error = settle(db, options, refresh, &plan, dropped);
+    refresh_plan_free(&plan);
+    return error;
+}
+
+/* What is dropped is committed before anything is made: its lock on the parents of all portfolios'
+ * tables would be held for as long as that takes. */
 err_t postgres_index_settle(struct postgres_db *db, const struct index_options *options,
                             struct slice tenant, uint64_t portfolio_id)
 {
     struct store_refresh refresh = {.tenant = tenant, .portfolio_id = portfolio_id};
-    struct refresh_plan plan = {0};
-    uint64_t mine = 0;
-    err_t error = postgres_db_long(db);
-    if (error) return error;
-    error = db_value(&db->db, &mine, "SELECT pg_try_advisory_xact_lock(" INDEX_LOCK ", ?::integer)",
-                     "i", portfolio_id);
-    if (!error && mine) error = drop_orphans(&db->db);
-    if (!error && mine && portfolio_id) error = settle(&db->db, options, &refresh, &plan);
-    refresh_plan_free(&plan);
-    if (!error) return db_commit(&db->db);
+    bool dropped;
+    err_t error;
+    do {
+        dropped = false;
+        error = postgres_db_long(db);
+        if (error) return error;
+        error = settle_locked(&db->db, options, &refresh, &dropped);
+        if (!error) error = db_commit(&db->db);
+    } while (!error && dropped && portfolio_id);
+    if (!error) return OK;
     return db_rollback(&db->db) ? ERR_STORE_UNAVAILABLE : error;
 }
 
@@ -315,12 +343,13 @@ err_t postgres_index_settle(struct postgres_db *db, const struct index_options *
 static err_t range_take_out(struct db *db, uint64_t id, const struct chunk_range *range,
                             uint64_t *chunks, uint64_t *terms)
 {
+    char sql[SQL_MAX];
+    snprintf(sql, sizeof(sql),
+             "WITH gone AS (DELETE FROM rag_embedding_%" PRIu64 " WHERE chunk_id BETWEEN ? AND ?"
+             " RETURNING length) SELECT count(*), coalesce(sum(length), 0)::bigint FROM gone",
+             id);
     struct rows rows =
-        db_select(db,
-                  "WITH gone AS (DELETE FROM rag_embedding WHERE portfolio_id = ? AND chunk_id "
-                  "BETWEEN ? AND ?"
-                  " RETURNING length) SELECT count(*), coalesce(sum(length), 0)::bigint FROM gone",
-                  "iii", id, range->first, range->last);
+        postgres_db_ask((struct postgres_db *)db, sql, "ii", range->first, range->last);
     if (rows_next(&rows)) {
         *chunks += rows_u64(&rows, 0);
         *terms += rows_u64(&rows, 1);

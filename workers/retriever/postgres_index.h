@@ -22,6 +22,8 @@ enum index_state {
 err_t postgres_index_state(struct db *db, const struct index_options *options,
                            const struct store_refresh *refresh, const struct refresh_plan *plan,
                            enum index_state *state) MUST_USE;
+/* How many portfolios were deleted whose tables are still there. */
+err_t postgres_index_orphans(struct db *db, uint64_t *count) MUST_USE;
 /* Makes the partitions, makes them anew, or drops them, as the portfolio's size and embedder ask
  * for; nothing where another process is at it. Takes as long as it takes. */
 err_t postgres_index_settle(struct postgres_db *db, const struct index_options *options,

@@ -1,10 +1,11 @@
 /* Hears what other processes changed: a thread that listens on a connection of its own, and looks
- * for chunks that wait for vectors every half second.
+ * for work that is left over every half second.
  *
- *     connected (again) or notified ─▶ versions since the last one that was seen ─▶ loop:
- * on_version every half second             ─▶ portfolios with waiting chunks            ─▶ loop:
- * on_pending
- */
+ *     connected (again), or notified
+ *          └▶ versions since the last one that was seen ─▶ loop: on_version
+ *     every half second
+ *          ├▶ portfolios with chunks that wait          ─▶ loop: on_pending
+ *          └▶ tables of portfolios that are gone        ─▶ loop: the builder drops them */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,9 +16,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
-#include "workers/retriever/postgres_store.h"
+#include "workers/retriever/postgres_index.h"
 
 #define PENDING_MS 500
+#define ORPHANS_MS 5000 /* who found some gives the builder so long before he looks again */
 #define LOST_MS    100  /* a new connection may have to wait so long itself */
 #define FAILED_MS  5000 /* what is wrong with the database takes a person to mend */
 
@@ -37,7 +39,7 @@ struct watch {
     uint64_t listening; /* number of the connection that listens */
     uint64_t seq;       /* newest change seen */
     bool began;         /* seq is known */
-    uint64_t pending_at_ms;
+    uint64_t pending_at_ms, orphans_at_ms;
     struct verdict told; /* the last one */
 };
 
@@ -70,6 +72,26 @@ static void hand(void *context, const struct announcement *announcement)
     news->options = &watch->store->sql.options;
     news->what = *announcement;
     crew_hand(watch->store->crew, &news->task);
+}
+
+struct cleaning {
+    struct task task; /* first */
+    struct postgres_store *store;
+};
+
+static void cleaning_done(struct task *task)
+{
+    struct cleaning *cleaning = (struct cleaning *)task;
+    postgres_settle(cleaning->store, (struct slice){0}, 0);
+    free(cleaning);
+}
+
+static void hand_cleaning(struct watch *watch)
+{
+    struct cleaning *cleaning = xcalloc(1, sizeof(*cleaning));
+    cleaning->task.done = cleaning_done;
+    cleaning->store = watch->store;
+    crew_hand(watch->store->crew, &cleaning->task);
 }
 
 static void verdict_done(struct task *task)
@@ -124,11 +146,23 @@ static err_t look_for_pending(struct watch *watch)
     return watch_pending(&watch->db.db, hand, watch);
 }
 
+/* Tables of portfolios that are gone. */
+static err_t look_for_orphans(struct watch *watch)
+{
+    uint64_t orphans = 0;
+    if (!watch->store->sql.options.index.chunks_max || clock_ms() < watch->orphans_at_ms) return OK;
+    err_t error = postgres_index_orphans(&watch->db.db, &orphans);
+    watch->orphans_at_ms = clock_ms() + (orphans ? ORPHANS_MS : PENDING_MS);
+    if (orphans) hand_cleaning(watch);
+    return error;
+}
+
 static err_t turn(struct watch *watch)
 {
     bool heard = false;
     err_t error = ensure_listening(watch);
     if (!error) error = look_for_pending(watch);
+    if (!error) error = look_for_orphans(watch);
     if (!error) error = postgres_db_listen(&watch->db, watch->stop_fd, PENDING_MS, &heard);
     return !error && heard ? look(watch) : error;
 }

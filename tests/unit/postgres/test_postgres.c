@@ -353,6 +353,15 @@ static void a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago(voi
     free(loaded);
 }
 
+static void wait_for_no_tables(struct fixture *f)
+{
+    static const char count[] =
+        "SELECT count(*) FROM pg_class WHERE relname ~ '^rag_(embedding|posting|term)_[0-9]+$'";
+    uint64_t until = clock_ms() + WAIT_MS;
+    while (sql(f, count) && clock_ms() < until) event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(sql(f, count), 0);
+}
+
 static void a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table(void **state)
 {
     struct fixture *f = *state;
@@ -369,13 +378,20 @@ static void a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table(vo
             call(f, KIND_DOCUMENT_DELETE, &(struct select){.id = documents[i].id}, NULL), OK);
     wait_for_place(f, loaded, id, false);
     assert_int_equal(loaded->count, 5);
-    uint64_t until = clock_ms() + WAIT_MS;
-    while (sql(f, "SELECT count(*) FROM pg_class WHERE relname LIKE 'rag\\_embedding\\_%'") &&
-           clock_ms() < until)
-        event_base_loop(f->base, EVLOOP_ONCE);
-    assert_int_equal(sql(f, "SELECT count(*) FROM pg_class WHERE relname ~ "
-                            "'^rag_(embedding|posting|term)_[0-9]+$'"),
-                     0);
+    wait_for_no_tables(f);
+    free(loaded);
+}
+
+static void a_deleted_portfolio_leaves_no_table_though_nobody_asks(void **state)
+{
+    struct fixture *f = *state;
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    hold_few(f);
+    uint64_t id = make_large(f);
+    wait_for_place(f, loaded, id, true);
+    assert_int_equal(call(f, KIND_PORTFOLIO_DELETE, &(struct select){.id = id}, NULL), OK);
+    wait_for_no_tables(f);
+    assert_int_equal(sql(f, "SELECT count(*) FROM rag_searched"), 0);
     free(loaded);
 }
 
@@ -422,6 +438,7 @@ int main(void)
         POSTGRES_TEST(copies_of_one_text_leave_room_for_the_others),
         POSTGRES_TEST(a_large_portfolio_shows_what_was_stored_and_deleted_a_moment_ago),
         POSTGRES_TEST(a_portfolio_that_shrinks_comes_back_to_memory_and_leaves_no_table),
+        POSTGRES_TEST(a_deleted_portfolio_leaves_no_table_though_nobody_asks),
         POSTGRES_TEST(closing_ends_what_is_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
