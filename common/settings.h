@@ -28,6 +28,7 @@ enum settings_of {
     U(agent_config_ttl_ms,   AGENT_CONFIG_TTL_MS,   OF_GATEWAY,   5000, 0, 600000, "how long the gateway keeps an agent's or portfolio's configuration") \
     T(agent_kms_key,         AGENT_KMS_KEY,         OF_GENERATOR | OF_CLI, "", NULL, "seals agents' keys: 32 bytes in base64; empty: no key can be stored") \
     T(agent_kms_key_previous, AGENT_KMS_KEY_PREVIOUS, OF_GENERATOR | OF_CLI, "", NULL, "while the key above is being replaced: the one before, which still opens") \
+    T(alive_file,            ALIVE_FILE,            OF_WORKERS,   "", NULL, "a file that is touched every second while a gateway hears this worker, for health checks; empty: none") \
     U(answer_bytes_max,      ANSWER_BYTES_MAX,      OF_GATEWAY | OF_GENERATOR, MIB, KIB, 256 * MIB, "largest answer") \
     T(anthropic_api_key,     ANTHROPIC_API_KEY,     OF_GENERATOR,  "", NULL, "for agents without a key of their own") \
     T(anthropic_base_url,    ANTHROPIC_BASE_URL,    OF_GENERATOR,  "https://api.anthropic.com", NULL, "where Anthropic's interface is") \

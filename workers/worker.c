@@ -197,6 +197,13 @@ static uint64_t lateness_ms(struct worker *worker, uint64_t now_ms)
     return since > 5 * WORKER_TICK_MS ? since - WORKER_TICK_MS : 0;
 }
 
+static bool is_heard(const struct worker *worker)
+{
+    const struct session *session = worker->sessions;
+    while (session && session->state != SESSION_SERVING) session = session->next;
+    return session;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
@@ -207,6 +214,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     for (struct session *session = worker->sessions; session; session = session->next)
         session_tick(session, late_ms, now_ms);
     forget_sessions(worker);
+    if (is_heard(worker)) alive_show(&worker->alive, now_ms);
     if (worker->draining) drain_tick(worker, now_ms);
 }
 
@@ -266,6 +274,7 @@ int worker_main(const struct worker_pool *pool, int argc, char **argv)
     if (!*worker.settings.name) worker.settings.name = program + strlen("millrace-");
     log_open(worker.settings.name, worker.settings.log_level);
     worker.pool = pool;
+    worker.alive.path = worker.settings.alive_file;
     if (!worker.settings.slots) worker.settings.slots = pool->slots ? pool->slots : SLOTS_DEFAULT;
     scheduling_set(worker.settings.scheduling);
     worker.base = loop_new();

@@ -9,6 +9,7 @@
 #include "common/zmq_watch.h"
 #include "proto/codec.h"
 #include "proto/fields.h"
+#include "workers/alive.h"
 #include "workers/credits.h"
 #include "workers/gateways.h"
 #include "workers/worker.h"
@@ -112,6 +113,7 @@ struct worker {
     size_t running;
     uint64_t progress;
     uint64_t tick_ms;
+    struct alive alive;
     struct event *tick, *flush;
     struct version_of versions[VERSIONS_KEPT];
     char version_kinds[VERSIONS_KEPT][16];

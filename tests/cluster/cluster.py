@@ -108,6 +108,7 @@ class Cluster:
         print(f"{what:<36}{time.monotonic() - began:6.1f} s  {said or ''}", flush=True)
 
     def keeps_promises(self):
+        wait_for(lambda: promises.are_settled(self.project.everything()), "a word from every health check", 30)
         wrong = promises.broken(self.project.everything(), self.project.name)
         assert not wrong, "\n".join(wrong)
 

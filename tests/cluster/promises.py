@@ -9,11 +9,14 @@ NETWORKS = {"nginx": {"front"}, "gateway": {"front", "lanes", "cache"}, "embedde
             "demo": {"front"}, "secrets": {"none"}}
 RESTARTS = {"secrets": "no", "demo": "on-failure"}  # the others: unless they were stopped
 PUBLISHED = {"nginx"}
-WATCHED = {"nginx", "gateway", "postgres", "redis"}  # gateways hear their workers themselves
 
 
 def service_of(container):
     return container["Config"]["Labels"]["com.docker.compose.service"]
+
+
+def health_of(container):
+    return container["State"].get("Health", {}).get("Status")
 
 
 def mounted(container, project, writable):
@@ -37,11 +40,16 @@ def promises(container, project):
         ("restart", host["RestartPolicy"]["Name"], RESTARTS.get(service, "unless-stopped")),
         ("log", {*host["LogConfig"]["Config"]}, {"max-size", "max-file"}),
         ("ports", bool(host["PortBindings"]), service in PUBLISHED),
-        ("health", "Healthcheck" in config, service in WATCHED),
+        ("health", health_of(container), None if service in RESTARTS else "healthy"),
         ("writes", mounted(container, project, True), WRITES.get(service, set())),
         ("reads", mounted(container, project, False), READS.get(service, set())),
         ("networks", networks, NETWORKS[service]),
     ]
+
+
+def are_settled(containers):
+    """Whether every health check has said something."""
+    return all(health_of(container) != "starting" for container in containers)
 
 
 def broken(containers, project):

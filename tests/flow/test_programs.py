@@ -1,8 +1,11 @@
 """What every program says of itself, and how it refuses wrong settings."""
+import os
 import subprocess
+import time
 import unittest
 
-from system import BIN, System
+from system import BIN, System, wait_for
+from workers import Worker
 
 PROGRAMS = ("millrace-gateway", "millrace-embedder", "millrace-retriever", "millrace-generator")
 OWN = {"millrace-gateway": "HTTP_PORT", "millrace-embedder": "EMBEDDER",
@@ -70,6 +73,26 @@ class Programs(unittest.TestCase):
         gone = run("millrace", "health", "--url", system.url)
         self.assertEqual(gone.returncode, 1)
         self.assertTrue(gone.stderr.startswith("millrace:"), gone.stderr)
+
+    def test_health_says_of_a_worker_whether_a_gateway_hears_it(self):
+        with System(counts=(0, 0, 0)) as system:
+            file = system.data / "alive"
+            self.assertEqual(run("millrace", "health", "--file", str(file)).returncode, 1)
+            with Worker(system, "millrace-generator", ALIVE_FILE=str(file)):
+                wait_for(file.exists, "the file")
+                self.assertEqual(run("millrace", "health", "--file", str(file)).returncode, 0)
+            os.utime(file, (time.time() - 60,) * 2)
+            old = run("millrace", "health", "--file", str(file))
+            self.assertEqual(old.returncode, 1)
+            self.assertIn("no gateway has heard the worker for 60 s", old.stderr)
+
+    def test_a_worker_that_cannot_say_that_it_lives_tells_so_and_works(self):
+        with System(counts=(0, 0, 0)) as system:
+            file = system.data / "nowhere" / "alive"
+            with Worker(system, "millrace-generator", ALIVE_FILE=str(file)) as worker:
+                log = system.data / "log" / f"{worker.name}.log"
+                wait_for(lambda: str(file) in log.read_text(), "a word in the log")
+                self.assertEqual(log.read_text().count(str(file)), 1)
 
     def test_the_reference_names_every_setting_with_its_processes(self):
         table = run("millrace", "settings").stdout.splitlines()
