@@ -166,7 +166,7 @@ static err_t create_indexes(struct db *db, uint64_t id)
     static const char *const statements[] = {
         "CREATE INDEX ON rag_embedding_%" PRIu64 " (chunk_id)",
         "CREATE INDEX ON rag_embedding_%" PRIu64 " (chunk_id) WHERE embedding IS NOT NULL",
-        "CREATE INDEX ON rag_posting_%" PRIu64 " (term) INCLUDE (chunk_id, count, length)",
+        "CREATE INDEX ON rag_posting_%" PRIu64 " (term, chunk_id) INCLUDE (count, length)",
         "CREATE INDEX ON rag_posting_%" PRIu64 " (chunk_id)",
         "ANALYZE rag_embedding_%" PRIu64,
         "ANALYZE rag_posting_%" PRIu64,

@@ -67,7 +67,7 @@ static void write_statement(const struct search *search, bool exact, char sql[SQ
     else
         len += (size_t)snprintf(sql + len, SQL_MAX - len, NOTHING);
     len += (size_t)snprintf(sql + len, SQL_MAX - len, "), ");
-    len += words_write_leg(id, BEST_MAX, sql + len, SQL_MAX - len);
+    len += words_write_leg(&search->words, id, sql + len, SQL_MAX - len);
     snprintf(sql + len, SQL_MAX - len, FOUND);
 }
 
@@ -210,11 +210,13 @@ static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
     struct found *found = found_new();
     char sql[SQL_MAX];
     write_statement(search, exact, sql);
+    const struct words_asked *words = &search->words;
     struct rows rows =
-        postgres_db_ask((struct postgres_db *)db, sql, search->vector.len ? "tvtdd" : "tbtdd",
-                        buffer_slice(&search->words.terms), buffer_slice(&search->vector),
-                        buffer_slice(&search->words.weights), (double)search->words.norm.base,
-                        (double)search->words.norm.slope);
+        postgres_db_ask((struct postgres_db *)db, sql, search->vector.len ? "tvtddttd" : "tbtddttd",
+                        buffer_slice(&words->rare.terms), buffer_slice(&search->vector),
+                        buffer_slice(&words->rare.weights), (double)words->norm.base,
+                        (double)words->norm.slope, buffer_slice(&words->common.terms),
+                        buffer_slice(&words->common.weights), words->common_most);
     while (rows_next(&rows)) add_row(found, &rows);
     err_t error = rows_end(&rows);
     *enough = exact || !search->vector.len || found->legs[0].count >= BEST_MAX;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "workers/retriever/best.h"
 #include "workers/retriever/chunk_languages.h"
 
 #define LANGUAGE_MARK ':' /* no word has it */
@@ -150,11 +151,16 @@ void words_change_free(struct words_change *change)
     *change = (struct words_change){0};
 }
 
-/* --- the leg --- */
+/* --- what a question asks for --- */
+
+/* A term in more than one of so many chunks is common, if it weighs little beside the rest. */
+#define COMMON_SHARE 8
+#define COMMON_REACH 0.4 /* of the heaviest rare term: what the best 100 surely have of it */
 
 enum { TERMS_MAX = QUERY_CONCEPTS_MAX * ARRAY_LEN(((struct concept *)0)->terms) };
 
 struct weights {
+    const struct corpus *corpus;
     uint32_t terms[TERMS_MAX];
     double weights[TERMS_MAX];
     size_t count;
@@ -172,51 +178,106 @@ static void add_weight(struct weights *weights, uint32_t term, double weight)
     weights->weights[at] += weight;
 }
 
-static void weigh(const struct corpus *corpus, const struct query *query, struct weights *weights)
+static void weigh(const struct query *query, struct weights *weights)
 {
-    weights->count = 0;
     for (size_t i = 0; i < query->count; i++) {
-        float weight = corpus_weigh(corpus, &query->concepts[i]);
+        float weight = corpus_weigh(weights->corpus, &query->concepts[i]);
         for (size_t k = 0; weight > 0 && k < query->concepts[i].count; k++)
             add_weight(weights, query->concepts[i].terms[k], (double)weight);
     }
 }
 
+static bool is_frequent(const struct weights *weights, size_t at)
+{
+    const struct corpus *corpus = weights->corpus;
+    return corpus->frequencies[weights->terms[at]] > corpus->texts / COMMON_SHARE;
+}
+
+/* How much the 100 best probably have of rare terms alone. */
+static double reach_of(const struct weights *weights)
+{
+    double heaviest = 0;
+    for (size_t i = 0; i < weights->count; i++) {
+        bool enough = weights->corpus->frequencies[weights->terms[i]] >= BEST_MAX;
+        if (enough && !is_frequent(weights, i)) heaviest = MAX(heaviest, weights->weights[i]);
+    }
+    return heaviest * COMMON_REACH;
+}
+
+static void list_term(const struct weights *weights, size_t at, struct words_list *list)
+{
+    struct slice term = lexicon_text(weights->corpus->lexicon, weights->terms[at]);
+    const char *gap = list->terms.len ? " " : "";
+    buffer_printf(&list->terms, "%s%.*s", gap, (int)term.len, term.ptr);
+    buffer_printf(&list->weights, "%s%.9g", gap, weights->weights[at]);
+}
+
 void words_ask(struct portfolio_terms *terms, const struct resident_query *question,
                struct words_asked *asked)
 {
-    const struct corpus *corpus = portfolio_terms_corpus(terms);
     struct query query;
-    struct weights weights;
+    struct weights weights = {.corpus = portfolio_terms_corpus(terms)};
     portfolio_terms_read(terms, question->text, question->language, &query);
-    weigh(corpus, &query, &weights);
-    asked->norm = corpus_norm(corpus);
+    weigh(&query, &weights);
+    asked->norm = corpus_norm(weights.corpus);
+    double reach = reach_of(&weights);
     for (size_t i = 0; i < weights.count; i++) {
-        char number[32];
-        int len = snprintf(number, sizeof(number), "%s%.9g", i ? " " : "", weights.weights[i]);
-        if (i) buffer_append_char(&asked->terms, ' ');
-        buffer_append_slice(&asked->terms, lexicon_text(corpus->lexicon, weights.terms[i]));
-        buffer_append(&asked->weights, number, (size_t)len);
+        bool common = is_frequent(&weights, i) && asked->common_most + weights.weights[i] <= reach;
+        if (common) asked->common_most += weights.weights[i];
+        list_term(&weights, i, common ? &asked->common : &asked->rare);
     }
 }
 
 void words_asked_free(struct words_asked *asked)
 {
-    buffer_free(&asked->terms);
-    buffer_free(&asked->weights);
+    buffer_free(&asked->rare.terms);
+    buffer_free(&asked->rare.weights);
+    buffer_free(&asked->common.terms);
+    buffer_free(&asked->common.weights);
 }
 
-/* float4, so that sums which differ only in their order are equal and go by chunk id. Weights are
- * read once and not with every posting. */
-size_t words_write_leg(uint64_t portfolio_id, int limit, char *sql, size_t room)
+/* --- the leg --- */
+
+/* Weights are read once and not with every posting. */
+#define TERMS(name, terms, weights)                                                             \
+    name " AS MATERIALIZED (SELECT t.term, t.weight::float8 AS weight"                          \
+         " FROM ROWS FROM (string_to_table(" terms ", ' '), string_to_table(" weights ", ' '))" \
+         " AS t (term, weight))"
+#define SCORE "a.weight * p.count / (p.count + ?4 + ?5 * p.length)"
+#define SUMS                                                  \
+    "SELECT p.chunk_id, sum(" SCORE ") AS score FROM asked a" \
+    " JOIN rag_posting_%1$" PRIu64 " p ON p.term = a.term GROUP BY p.chunk_id"
+
+/* float4, so that sums which differ only in their order are equal and go by chunk id. */
+#define WORDED "worded AS (SELECT chunk_id, score::float4 AS score FROM ("
+#define BEST   ") s ORDER BY score::float4 DESC, chunk_id LIMIT %2$d)"
+
+static const char all_alike[] = TERMS("asked", "?1", "?3") ", " WORDED SUMS BEST;
+
+/* MaxScore (Turtle and Flood 1995): where the hundredth by rare terms alone has more than common
+ * ones could give a chunk, nothing that lacks the rare ones gets in, and the common ones are looked
+ * up for those that may; their postings are not gone through. Else all are, as above. */
+static const char common_apart[] = TERMS("asked", "?1", "?3") ", " TERMS(
+    "common", "?6",
+    "?7") ","
+          " rare AS MATERIALIZED (" SUMS "),"
+          " hundredth AS MATERIALIZED (SELECT score FROM rare ORDER BY score DESC OFFSET %2$d - 1 "
+          "LIMIT 1),"
+          " enough AS MATERIALIZED (SELECT coalesce((SELECT score FROM hundredth) > ?8, false) AS "
+          "yes),"
+          " " WORDED "SELECT r.chunk_id, r.score + coalesce((SELECT sum(" SCORE
+          ") FROM common a CROSS JOIN LATERAL"
+          " (SELECT count, length FROM rag_posting_%1$" PRIu64 " WHERE term = a.term"
+          " AND chunk_id = r.chunk_id OFFSET 0) p), 0) AS score FROM rare r"
+          " WHERE (SELECT yes FROM enough) AND r.score + ?8 >= (SELECT score FROM hundredth)"
+          " UNION ALL SELECT chunk_id, sum(score) FROM (SELECT chunk_id, score FROM rare"
+          " UNION ALL SELECT p.chunk_id, " SCORE " FROM common a"
+          " JOIN rag_posting_%1$" PRIu64 " p ON p.term = a.term) p"
+          " WHERE NOT (SELECT yes FROM enough) GROUP BY chunk_id" BEST;
+
+size_t words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, char *sql,
+                       size_t room)
 {
-    return (size_t)snprintf(
-        sql, room,
-        "asked AS MATERIALIZED (SELECT a.term, a.weight::float8 AS weight"
-        " FROM ROWS FROM (string_to_table(?1, ' '), string_to_table(?3, ' ')) AS a (term, weight)),"
-        " worded AS (SELECT p.chunk_id,"
-        " sum(a.weight * p.count / (p.count + ?4 + ?5 * p.length))::float4 AS score"
-        " FROM asked a JOIN rag_posting_%" PRIu64 " p ON p.term = a.term"
-        " GROUP BY p.chunk_id ORDER BY score DESC, p.chunk_id LIMIT %d)",
-        portfolio_id, limit);
+    const char *format = asked->common.terms.len ? common_apart : all_alike;
+    return (size_t)snprintf(sql, room, format, portfolio_id, BEST_MAX);
 }

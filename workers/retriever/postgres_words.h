@@ -49,17 +49,25 @@ void words_change_free(struct words_change *change);
 
 /* --- asked --- */
 
+/* Terms and their weights, each separated by spaces; no term is in two places. */
+struct words_list {
+    struct buffer terms, weights;
+};
+
 /* What a question asks for, as parameters of the leg's statement. */
 struct words_asked {
-    struct buffer terms, weights; /* separated by spaces; each term once */
+    struct words_list rare, common;
+    double common_most; /* more than common terms give any chunk */
     struct bm25_norm norm;
 };
 
 void words_ask(struct portfolio_terms *terms, const struct resident_query *query,
                struct words_asked *asked);
 void words_asked_free(struct words_asked *asked);
-/* Writes "worded AS (...)": chunk_id and score of the `limit` best. ?1 are the terms, ?3 their
- * weights, ?4 and ?5 the norm's base and slope. Returns its length. */
-size_t words_write_leg(uint64_t portfolio_id, int limit, char *sql, size_t room);
+/* Writes "asked AS (...), ... worded AS (...)": chunk_id and score of the BEST_MAX best. ?1 and ?3
+ * are the rare terms and their weights, ?4 and ?5 the norm's base and slope, ?6, ?7 and ?8 the
+ * common terms, their weights and the most that they give. Returns its length. */
+size_t words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, char *sql,
+                       size_t room);
 
 #endif

@@ -7,8 +7,9 @@
 #include <math.h>
 
 #include "workers/retriever/portfolios.h"
+#include "workers/retriever/postgres_words.h"
 
-enum { DOCUMENTS = 90, LEAST = 20, QUESTIONS = 150, WORDS = 40 };
+enum { MANY = 1600, DOCUMENTS = 90, LEAST = 20, QUESTIONS = 150, WORDS = 40 };
 
 static const struct {
     const char *code;
@@ -319,6 +320,66 @@ static void words_find_in_the_database_what_they_find_in_memory(void **state)
     close_places(&places);
 }
 
+/* Every other document has the first word, every third the second, and each one of twelve. */
+static void put_many(struct fixture *f, uint64_t id)
+{
+    struct document *documents = xcalloc(MANY, sizeof(*documents));
+    for (size_t i = 0; i < MANY; i++) {
+        struct buffer text = {0};
+        const char *const *words = languages[0].words;
+        buffer_printf(&text, "The %s of the %s", words[2 + below(12)], words[14 + below(26)]);
+        if (below(2)) buffer_printf(&text, " and the %s", words[0]);
+        if (!below(3)) buffer_printf(&text, " is in the %s", words[1]);
+        for (size_t more = below(6); more; more--) buffer_append_text(&text, " and more");
+        documents[i].content = arena_slice(&f->arena, buffer_slice(&text));
+        buffer_free(&text);
+    }
+    for (size_t i = 0; i < MANY; i += 400) put_all(f, id, documents + i, 400);
+    free(documents);
+}
+
+static struct asked *heard; /* of the question that is looked at */
+
+static void look_at(struct portfolio_wait *wait, err_t error, const struct portfolio_view *view)
+{
+    struct words_asked asked = {0};
+    assert_int_equal(error, OK);
+    words_ask(view->terms, &heard->query, &asked);
+    heard->count = asked.common.terms.len;
+    heard->done = true;
+    words_asked_free(&asked);
+    (void)wait;
+}
+
+/* Whether terms of the question are looked up and not gone through. */
+static bool has_common(struct fixture *f, const struct place *place, uint64_t id, const char *text)
+{
+    static struct asked asked;
+    asked =
+        (struct asked){.query = {.text = slice_of(text), .language = language_find(SLICE("en"))}};
+    asked.wait = (struct portfolio_wait){.portfolio_id = id, .ready = look_at};
+    heard = &asked;
+    portfolio_cache_want(place->cache, &asked.wait);
+    fixture_wait(f, &asked.done);
+    return asked.count;
+}
+
+static void common_words_weigh_what_they_weigh_in_memory(void **state)
+{
+    struct fixture *f = *state;
+    random_state = 10;
+    struct places places = {.id = make_portfolio(f, NULL)};
+    put_many(f, places.id);
+    places.memory = open_place(f, 0);
+    places.large = open_place(f, LEAST);
+    wait_until_in_store(f, &places.large, places.id);
+    assert_true(has_common(f, &places.large, places.id, "delete the connection"));
+    assert_true(has_common(f, &places.large, places.id, "delete the conection"));
+    assert_false(has_common(f, &places.large, places.id, "delete"));
+    compare_all(f, &places.large, &places.memory, places.id);
+    close_places(&places);
+}
+
 static void misspelt_joined_and_other_words_of_the_same_meaning_are_found(void **state)
 {
     static const struct {
@@ -447,6 +508,21 @@ static void tables_that_the_log_of_changes_no_longer_reaches_are_made_anew(void 
     close_places(&places);
 }
 
+static void terms_of_a_restored_database_are_read_anew(void **state)
+{
+    struct fixture *f = *state;
+    unsigned from, to;
+    random_state = 9;
+    struct places places = open_places(f);
+    sql(f, "UPDATE rag_posting SET term = 'obsidian' WHERE term = 'server'"); /* what was before */
+    sql(f, "UPDATE rag_term SET term = 'obsidian' WHERE term = 'server'");
+    assert_int_equal(count_hits(f, &places.large, places.id, "obsidain"), 0);
+    sql(f, "UPDATE millrace_origin SET place = 'elsewhere'");
+    assert_int_equal(store_migrate(f->url, &from, &to), OK);
+    assert_true(count_hits(f, &places.large, places.id, "obsidain") > 0);
+    close_places(&places);
+}
+
 static void terms_count_in_the_caches_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -473,12 +549,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORDS_TEST(words_find_in_the_database_what_they_find_in_memory),
+        WORDS_TEST(common_words_weigh_what_they_weigh_in_memory),
         WORDS_TEST(misspelt_joined_and_other_words_of_the_same_meaning_are_found),
         WORDS_TEST(words_find_the_same_after_documents_were_changed_and_deleted),
         WORDS_TEST(what_another_retriever_followed_is_known_here),
         WORDS_TEST(vectors_alone_change_no_term),
         WORDS_TEST(tables_from_before_there_were_terms_are_made_anew),
         WORDS_TEST(tables_that_the_log_of_changes_no_longer_reaches_are_made_anew),
+        WORDS_TEST(terms_of_a_restored_database_are_read_anew),
         WORDS_TEST(terms_count_in_the_caches_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
