@@ -21,7 +21,7 @@
 #define PENDING_MS 500
 #define ORPHANS_MS 5000 /* who found some gives the builder so long before he looks again */
 #define LOST_MS    100  /* a new connection may have to wait so long itself */
-#define FAILED_MS  5000 /* what is wrong with the database takes a person to mend */
+#define FAILED_MS  2000 /* what is wrong with the database takes a person to mend */
 
 /* Told to the loop. */
 struct verdict {
