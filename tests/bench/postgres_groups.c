@@ -99,23 +99,25 @@ static void on_end(void *context, err_t error, uint64_t version)
 
 /* As one asks who has version 1 in memory, which is the newest: nothing is told but where to
  * search. */
-static bool is_searched(struct bench *bench, uint64_t portfolio_id)
+static bool is_searched(struct bench *bench, struct group *group, size_t at)
 {
     static const struct store_sink sink = {.begin = on_begin, .end = on_end};
-    struct look look = {.refresh = {.portfolio_id = portfolio_id,
+    if (!group->terms[at]) group->terms[at] = portfolio_terms_new();
+    struct look look = {.refresh = {.portfolio_id = group->first_id + at,
                                     .since = 1,
                                     .embedder = slice_of(bench->embedder),
                                     .sink = &sink,
-                                    .context = &look}};
+                                    .context = &look,
+                                    .terms = group->terms[at]}};
     store_refresh(bench->stores[0], &look.refresh);
     while (!look.done) event_base_loop(bench->base, EVLOOP_ONCE);
     return look.refresh.in_store;
 }
 
-static bool all_searched(struct bench *bench, const struct group *group)
+static bool all_searched(struct bench *bench, struct group *group)
 {
     bool all = true;
-    for (size_t i = 0; i < group->count; i++) all &= is_searched(bench, group->first_id + i);
+    for (size_t i = 0; i < group->count; i++) all &= is_searched(bench, group, i);
     return all;
 }
 
@@ -136,7 +138,7 @@ static double bytes_of(struct bench *bench, const struct group *group, bool grap
     return fill_ask(bench->db, sql);
 }
 
-static void build(struct bench *bench, const struct group *group)
+static void build(struct bench *bench, struct group *group)
 {
     struct timeval pause = {.tv_usec = POLL_US};
     uint64_t began_us = clock_us();
@@ -164,6 +166,7 @@ void groups_free(struct bench *bench)
         for (size_t i = 0; i < QUESTIONS; i++) {
             free(bench->groups[g].questions[i].vector);
             buffer_free(&bench->groups[g].questions[i].text);
+            if (bench->groups[g].terms[i]) portfolio_terms_destroy(&bench->groups[g].terms[i]);
         }
     }
 }

@@ -25,6 +25,7 @@ struct question {
 struct group {
     size_t chunks, count; /* of each portfolio; portfolios */
     uint64_t first_id;
+    struct portfolio_terms *terms[QUESTIONS]; /* of each portfolio: by these questions are read */
     struct question questions[QUESTIONS];
 };
 

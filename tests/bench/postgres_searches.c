@@ -45,6 +45,7 @@ static void search_once(struct bench *bench, struct store *store, const struct l
                                    .top_k = EXACT_TOP};
     struct store_search search = {.portfolio_id = question->portfolio_id,
                                   .query = &query,
+                                  .terms = group->terms[question->portfolio_id - group->first_id],
                                   .dimensions = bench->dimensions,
                                   .hits = hits,
                                   .done = on_done,
