@@ -135,6 +135,18 @@ class OnPostgreSQL(Sets):
             held.release()
             self.assert_stored_once(reply.result(), after, version)
 
+    def test_connection_ended_while_a_set_is_stored_and_replaced(self):
+        steps = [(self.hold_new, None, OLD), (self.hold_old, OLD, NEW)]
+        for version, (hold, before, after) in enumerate(steps, 1):
+            held = hold()
+            reply = self.put(after)
+            held.await_waiting()
+            self.server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                             " WHERE wait_event_type = 'Lock'")
+            self.assert_whole(before)
+            held.release()
+            self.assert_stored_once(reply.result(), after, version)
+
     def test_server_killed_while_a_set_is_stored_and_replaced(self):
         steps = [(self.hold_new, None, OLD), (self.hold_old, OLD, NEW)]
         for version, (hold, before, after) in enumerate(steps, 1):

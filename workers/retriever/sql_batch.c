@@ -306,5 +306,13 @@ err_t unit_store(struct unit *unit)
     if ((error = remember(unit, &result))) return error;
     if (!unit->unchanged) unit->work->call->pending = row.portfolio_id;
     settle(unit, &result);
+    unit->stored = true;
     return OK;
+}
+
+void unit_again(struct unit *unit)
+{
+    if (!unit->stored) return;
+    unit->stored = unit->settled = false;
+    unit->work->batch->settled--;
 }

@@ -5,13 +5,14 @@
  *     no transaction;     └ SAVEPOINT  document, document, ...  RELEASE, or ROLLBACK TO
  *     turns go between                 └ SAVEPOINT ... each, so that one at fault is left out
  *
- * A set is whole calls, as many as fit; a call that alone does not fit goes in several, in its
- * order, and a document is never cut. The bounds are there for the turns: theirs wait for a set's
- * commit. */
+ * A set is a call's documents; one that is larger than a set goes in several, in its order, and a
+ * document is never cut. Small calls share a set, and its commit. The bounds are there for the
+ * turns: theirs wait for a set's commit. */
 #include "workers/retriever/sql_store.h"
 
 #define SET_DOCUMENTS 64
 #define SET_BYTES     (512 * 1024) /* of what was given */
+#define SHARED_BYTES  (128 * 1024) /* of calls together */
 
 struct set {
     struct unit units[SET_DOCUMENTS];
@@ -53,15 +54,15 @@ static bool in_set(const struct set *set, const struct work *work)
     return set->count && set->units[set->count - 1].work == work;
 }
 
-/* Whether the call's next document goes into this set: with all that is left of the call, or
- * because it is the first, or because the call has begun here and is to be cut. */
+/* Whether the call's next document goes into this set: because it is the first, or the call has
+ * begun here and there is room for one more, or all that is left of the call shares the set with
+ * others. */
 static bool fits(const struct set *set, const struct work *work)
 {
     struct batch_rest rest = batch_rest(work);
-    bool begun = in_set(set, work);
-    size_t documents = begun ? 1 : rest.documents, bytes = begun ? rest.next_bytes : rest.bytes;
-    return !set->count || !rest.documents ||
-           (set->count + documents <= SET_DOCUMENTS && set->bytes + bytes <= SET_BYTES);
+    if (!set->count || !rest.documents) return true;
+    if (in_set(set, work)) return set->bytes + rest.next_bytes <= SET_BYTES;
+    return set->count + rest.documents <= SET_DOCUMENTS && set->bytes + rest.bytes <= SHARED_BYTES;
 }
 
 /* The next document, of whatever call. A call that has none left goes out of sight: it is closed
@@ -142,6 +143,27 @@ static err_t store_set(struct sql_store *store, struct set *set)
     return group_commit(store, OK);
 }
 
+/* As with groups of small writes: nothing of the set was committed, or all of its calls know what
+ * they have stored. */
+static bool repeatable(const struct sql_store *store, const struct set *set)
+{
+    bool repeatable = true;
+    for (size_t i = 0; i < set->count; i++) repeatable &= set->units[i].work->call->op.len > 0;
+    return repeatable || !db_doubtful(store->writing);
+}
+
+/* Where the database went away the set is written again, once. */
+static err_t write_set(struct sql_store *store, struct set *set)
+{
+    err_t error = store_set(store, set);
+    if (error) group_roll_back(store);
+    if (error != ERR_STORE_UNAVAILABLE || !repeatable(store, set)) return error;
+    for (size_t i = 0; i < set->count; i++) unit_again(&set->units[i]);
+    error = store_set(store, set);
+    if (error) group_roll_back(store);
+    return error;
+}
+
 /* The last set of a call ends it. */
 static void end_share(struct sql_store *store, const struct share *share, err_t error)
 {
@@ -157,8 +179,7 @@ bool sets_write(void *context)
     struct set set;
     set.count = set.bytes = 0;
     gather(store, &set);
-    err_t error = store_set(store, &set);
-    if (error) group_roll_back(store);
+    err_t error = write_set(store, &set);
     for (size_t at = 0; at < set.count;) {
         struct share share = share_at(store, &set, at);
         end_share(store, &share, error);

@@ -170,7 +170,8 @@ struct unit {
     struct ready_document ready;
     bool prepared;  /* `ready` holds something */
     bool unchanged; /* it is in the store already */
-    bool settled;   /* nothing left to do: failed, or answered from before */
+    bool settled;   /* nothing left to do: failed, answered from before, or stored */
+    bool stored;    /* by unit_store, in a transaction that may yet fail */
 };
 
 err_t batch_open(struct work *work) MUST_USE;
@@ -192,6 +193,8 @@ err_t unit_store(struct unit *unit) MUST_USE;
 /* Returns the call's error; OK where the error is the document's own, and told in its place. May
  * come after unit_store, when the commit failed. */
 err_t unit_fail(struct unit *unit, err_t error);
+/* As before unit_store, whose transaction is to be tried again. */
+void unit_again(struct unit *unit);
 void unit_free(struct unit *unit);
 /* True when nothing of the call is under way or left: the result is then encoded, or the error set.
  */
