@@ -8,8 +8,8 @@
 #include "common/log.h"
 #include "workers/embedder/embedder.h"
 #include "workers/retriever/postgres_graph.h"
+#include "workers/retriever/postgres_terms.h"
 #include "workers/retriever/postgres_values.h"
-#include "workers/retriever/postgres_words.h"
 #include "workers/retriever/terms.h"
 
 #define INDEX_LOCK "7014723" /* with a portfolio's id: who makes or follows its partitions */
@@ -31,7 +31,7 @@ static err_t run_for(struct db *db, uint64_t id, const char *format)
 struct load {
     struct buffer embeddings, postings; /* COPY's binary form */
     struct buffer vector;               /* of the row under way */
-    struct words_tally tally;
+    struct terms_tally tally;
     uint64_t portfolio_id, chunks, terms;
     size_t dimensions;
 };
@@ -71,7 +71,7 @@ static void put_posting(struct load *load, uint64_t chunk_id, uint64_t length, s
 {
     postgres_row(&load->postings, "iitii", load->portfolio_id, chunk_id, term, (uint64_t)count,
                  length);
-    words_tally_add(&load->tally, term, 1);
+    terms_tally_add(&load->tally, term, 1);
 }
 
 static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length,
@@ -79,7 +79,7 @@ static void put_postings(struct load *load, uint64_t chunk_id, uint64_t length,
 {
     struct slice terms = rows_blob(rows, 6), term;
     unsigned count;
-    put_posting(load, chunk_id, length, words_language_term(rows_text(rows, 5)), 1);
+    put_posting(load, chunk_id, length, terms_of_language(rows_text(rows, 5)), 1);
     while (terms_next(&terms, &term, &count)) put_posting(load, chunk_id, length, term, count);
 }
 
@@ -116,7 +116,7 @@ static void load_free(struct load *load)
     buffer_free(&load->embeddings);
     buffer_free(&load->postings);
     buffer_free(&load->vector);
-    words_tally_free(&load->tally);
+    terms_tally_free(&load->tally);
 }
 
 /* --- making --- */
@@ -199,7 +199,7 @@ static err_t make(struct db *db, const struct index_options *options,
     struct load load = {.portfolio_id = id, .dimensions = plan->embedder->dimensions};
     err_t error = create_tables(db, id);
     if (!error) error = fill(db, plan, &load);
-    if (!error) error = words_store(db, id, plan->version, &load.tally);
+    if (!error) error = terms_store(db, id, plan->version, &load.tally);
     struct graph graph = {.portfolio_id = id, .chunks = load.chunks, .dimensions = load.dimensions};
     if (!error) error = postgres_graph_make(db, options, &graph);
     if (!error) error = create_indexes(db, id);
@@ -365,14 +365,14 @@ static err_t follow_changes(struct db *db, const struct store_refresh *refresh,
     err_t error = OK;
     for (size_t i = 0; !error && i < refresh_parts(plan); i++) {
         error = range_take_out(db, id, &plan->ranges[i], &chunks, &terms);
-        if (!error) error = words_take_out(db, id, &plan->ranges[i], &load.tally);
+        if (!error) error = terms_take_out(db, id, &plan->ranges[i], &load.tally);
         if (error) break;
         struct rows rows = refresh_select(db, refresh, plan, i);
         while (rows_next(&rows)) put_row(&load, &rows);
         error = rows_end(&rows);
         if (!error) error = flush(db, &load);
     }
-    if (!error) error = words_store(db, id, plan->version, &load.tally);
+    if (!error) error = terms_store(db, id, plan->version, &load.tally);
     if (!error)
         error = db_run(db,
                        "UPDATE rag_searched SET version = ?, chunks = chunks + ?, terms = terms + ?"

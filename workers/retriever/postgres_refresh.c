@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "workers/embedder/embedder.h"
 #include "workers/retriever/postgres_index.h"
-#include "workers/retriever/postgres_words.h"
+#include "workers/retriever/postgres_terms.h"
 
 #define STEP_US   2000
 #define STEP_ROWS 16 /* between two looks at the clock */
@@ -24,7 +24,7 @@ struct load {
     struct refresh_plan plan;
     struct rows *parts;
     enum index_state index;
-    struct words_change words;
+    struct terms_change terms;
     err_t error;
 
     struct refresh_feed feed;
@@ -57,13 +57,13 @@ static err_t read_snapshot(struct load *load, struct db *db)
 }
 
 /* Of a portfolio that is searched here: what its questions have to know and do not yet. */
-static err_t read_words(struct load *load, struct db *db)
+static err_t read_terms(struct load *load, struct db *db)
 {
     if (!load->refresh->terms) return OK;
     uint64_t known = portfolio_terms_version(load->refresh->terms);
     if (known == load->plan.version) return OK;
-    err_t error = words_read(db, load->refresh->portfolio_id, known, &load->words);
-    if (!load->words.version) load->index = INDEX_WANTED; /* its tables went a moment ago */
+    err_t error = terms_read(db, load->refresh->portfolio_id, known, &load->terms);
+    if (!load->terms.version) load->index = INDEX_WANTED; /* its tables went a moment ago */
     return error;
 }
 
@@ -74,7 +74,7 @@ static void load_run(struct task *task, struct db *db)
     load->error = refresh_plan_read(db, load->refresh, &load->plan);
     if (!load->error && index->chunks_max)
         load->error = postgres_index_state(db, index, load->refresh, &load->plan, &load->index);
-    if (!load->error && load->index == INDEX_CURRENT) load->error = read_words(load, db);
+    if (!load->error && load->index == INDEX_CURRENT) load->error = read_terms(load, db);
     if (!load->error && load->plan.changed && load->index != INDEX_CURRENT)
         load->error = read_snapshot(load, db);
 }
@@ -86,7 +86,7 @@ static void load_free(struct load *load)
     for (size_t i = 0; load->parts && i < refresh_parts(&load->plan); i++)
         (void)!rows_end(&load->parts[i]);
     free(load->parts);
-    words_change_free(&load->words);
+    terms_change_free(&load->terms);
     refresh_plan_free(&load->plan);
     refresh_feed_free(&load->feed);
     if (load->turn) event_free(load->turn);
@@ -100,10 +100,10 @@ static void unlink_load(struct load *load)
     if (load->next) load->next->link = load->link;
 }
 
-static void end_words(const struct load *load)
+static void end_terms(const struct load *load)
 {
-    const struct words_change *words = &load->words;
-    if (portfolio_terms_end(load->refresh->terms, words->version, words->chunks, words->length))
+    const struct terms_change *change = &load->terms;
+    if (portfolio_terms_end(load->refresh->terms, change->version, change->chunks, change->length))
         return;
     log_warn("portfolio=%" PRIu64 " has more than %d terms: its rarest are not found by words",
              load->refresh->portfolio_id, PORTFOLIO_TERMS_MAX);
@@ -114,7 +114,7 @@ static void finish(struct load *load, err_t error)
 {
     struct store_refresh *refresh = load->refresh;
     uint64_t version = error ? refresh->since : load->plan.version;
-    if (!error && load->words.version) end_words(load);
+    if (!error && load->terms.version) end_terms(load);
     unlink_load(load);
     load_free(load);
     refresh->sink->end(refresh->context, error, version);
@@ -123,7 +123,7 @@ static void finish(struct load *load, err_t error)
 /* One row, or the end of a part. False when nothing is left. */
 static bool advance(struct load *load)
 {
-    if (load->index == INDEX_CURRENT) return words_tell(&load->words, load->refresh->terms);
+    if (load->index == INDEX_CURRENT) return terms_tell(&load->terms, load->refresh->terms);
     if (load->at == refresh_parts(&load->plan)) return false;
     struct rows *rows = &load->parts[load->at];
     if (!load->in_part) refresh_feed_part(&load->feed, load->at);
@@ -166,7 +166,7 @@ static void begin(struct load *load)
         return;
     }
     refresh->sink->begin(refresh->context, true, slice_of(load->plan.embedder->name));
-    if (load->words.version) portfolio_terms_begin(refresh->terms, load->words.whole);
+    if (load->terms.version) portfolio_terms_begin(refresh->terms, load->terms.whole);
 }
 
 static void tell(struct load *load)

@@ -14,6 +14,7 @@
 #include "workers/retriever/id_map.h"
 #include "workers/retriever/passages.h"
 #include "workers/retriever/postgres_graph.h"
+#include "workers/retriever/postgres_store.h"
 #include "workers/retriever/postgres_words.h"
 
 #define SQL_MAX 3072

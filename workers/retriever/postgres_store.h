@@ -7,7 +7,9 @@
  *     postgres_watch.c     hears what other processes changed
  *
  *     postgres_index.c     tables of portfolios that are searched in the database
+ *     postgres_terms.c     their terms, kept beside the postings and told to retrievers
  *     postgres_search.c    searching them
+ *     postgres_words.c     by words: what a question asks of the postings
  *
  * Connections, each a thread's: one that writes (writer.h), one that listens, one that makes
  * indexes, the others read (crew.h). */
