@@ -240,7 +240,8 @@ static err_t connect_failed(struct postgres_db *db, err_t error)
 }
 
 /* What searches need: the number of pgvector's type, its settings. A search names its tables, each
- * of which has the one index that fits: no plan is better for one question than for another. */
+ * of which has the one index that fits: no plan is better for one question than for another. What a
+ * word that most chunks have adds up to stays in memory. */
 static err_t vectors_know(struct postgres_db *db)
 {
     uint64_t oid = 0;
@@ -250,7 +251,7 @@ static err_t vectors_know(struct postgres_db *db)
     if (error || !db->ef_search) return error;
     snprintf(sql, sizeof(sql),
              "SET hnsw.ef_search = %" PRIu64 "; SET hnsw.iterative_scan = relaxed_order;"
-             " SET plan_cache_mode = force_generic_plan",
+             " SET plan_cache_mode = force_generic_plan; SET work_mem = '32MB'",
              db->ef_search);
     return db_script(&db->db, sql);
 }
