@@ -106,7 +106,9 @@ class Full(unittest.TestCase):
         self.assertEqual((done["type"], done.get("recorded")), ("done", False), done)
         self.assertEqual(self.system.ask("Hello", store=False)[1]["type"], "done")
         wait_for(lambda: self.store() == "store_full", "readyz says that it is full")
-        self.assertIn("store_full: ", self.system.lane("retrieve")["workers"][0]["trouble"])
+        trouble = self.system.lane("retrieve")["workers"][0]["trouble"]
+        self.assertIn("store_full: ", trouble)
+        self.assertIn("make some on the disk", trouble)
         self.assertIn("No space left on device", self.system.logs()["retriever-1.log"])
         tables.give_room()
         self.assert_room()

@@ -14,6 +14,7 @@
 #define PATIENT_MS     3600000
 #define RETRY_MS_FIRST 50
 #define RETRY_MS_MAX   2000
+#define SAY_AGAIN_MS   10000
 #define COPY_ROWS_MIN  16 /* fewer are inserted: COPY takes two round trips of its own */
 
 /* Whoever writes holds this lock, so that writers of all hosts come one after another. */
@@ -60,10 +61,13 @@ void postgres_db_say(struct postgres_db *db, const char *text)
     snprintf(db->said + len, sizeof(db->said) - len, "%s%s", len ? ". " : "", text);
 }
 
-/* While a connection is being made the first complaint is the cause, and who makes it logs. */
+/* While a connection is being made the first complaint is the cause, and who makes it logs. What
+ * many writes meet, as a full disk, is logged once in a while. */
 static void complain(struct postgres_db *db, err_t error, const char *state, const char *text)
 {
-    if (db->connecting && *db->said) return;
+    bool again = !strcmp(db->said, text) && clock_ms() < db->said_at_ms + SAY_AGAIN_MS;
+    if (again || (db->connecting && *db->said)) return;
+    db->said_at_ms = clock_ms();
     snprintf(db->said, sizeof(db->said), "%s", text);
     if (!db->connecting && (error == ERR_STORE_FAILED || error == ERR_STORE_FULL))
         log_error("postgresql: sqlstate=%s %s", state, text);

@@ -46,6 +46,7 @@ struct postgres_db {
     char why[POSTGRES_WHY_MAX];  /* the same for people, in a line that says what to do */
     char said[POSTGRES_WHY_MAX]; /* the last complaint; of a connection that is being made, the
                                   * first one, and what to do about it */
+    uint64_t said_at_ms;
     uint64_t connections;        /* made so far */
     unsigned schema_was, schema; /* its version before and after the last connection was made */
 };
@@ -65,8 +66,8 @@ void postgres_db_say(struct postgres_db *db, const char *text);
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
 err_t postgres_db_long(struct postgres_db *db) MUST_USE;
-/* As db_select, for a text that is made at run time and need not stay: the connection keeps the last
- * ones prepared. Letters as postgres_values.h. */
+/* As db_select, for a text that is made at run time and need not stay: the connection keeps the
+ * last ones prepared. Letters as postgres_values.h. */
 struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
 /* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;

@@ -76,11 +76,14 @@ static const struct operation *operation_of(const struct store_call *call)
 
 /* --- what keeps the store from its work --- */
 
+static const char no_room[] = "writes find no room, or are not allowed; make some on the disk of "
+                              "the database. The log says where";
+
 static void tell_trouble(const struct sql_store *store)
 {
     const struct store_listener *listener = store->options.listener;
     err_t error = store->unusable ? store->unusable : store->full ? ERR_STORE_FULL : OK;
-    const char *why = store->unusable ? store->why : error_text(error);
+    const char *why = store->unusable ? store->why : store->full ? no_room : "";
     if (listener && listener->on_trouble)
         listener->on_trouble(store->options.listener_context, error, why);
 }
