@@ -5,7 +5,9 @@
  *          └▶ versions since the last one that was seen ─▶ loop: on_version
  *     every half second
  *          ├▶ portfolios with chunks that wait          ─▶ loop: on_pending
- *          └▶ tables of portfolios that are gone        ─▶ loop: the builder drops them */
+ *          └▶ tables of portfolios that are gone        ─▶ loop: the builder drops them
+ *
+ * Since that connection is always wanted, it also tells whether the database can be used. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -101,7 +103,7 @@ static void verdict_done(struct task *task)
     free(verdict);
 }
 
-/* This connection is always wanted, so that it tells for all of them. */
+/* For all connections. */
 static void tell_trouble(struct watch *watch, err_t error)
 {
     const struct postgres_db *db = &watch->db;
