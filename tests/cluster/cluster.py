@@ -129,13 +129,13 @@ class Cluster:
                           lambda s=service, c=count: self.project.scale(**{s: c}))
 
     def kill_all(self):
-        for service in (*SERVICES, "nginx"):
+        for service in (*SERVICES, "nginx", "postgres", "redis"):
             victim = self.project.containers(service)[0]
             self.step("kill", f"{service} killed", lambda v=victim: self.kill(v))
 
     def kill(self, container):
-        self.project.kill(container)
-        wait_for(lambda: self.project.is_running(container), "its restart", 60)
+        victim = self.project.kill(container)
+        wait_for(lambda: self.project.pid(container) not in (0, victim), "its restart", 60)
 
     def restart_stores(self):
         for service in ("postgres", "redis"):

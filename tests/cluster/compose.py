@@ -65,8 +65,9 @@ class Project:
         found = self.run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
         return json.loads(self.run("docker", "inspect", *found.split()))
 
-    def is_running(self, container):
-        return self.inspect(container)["State"]["Running"]
+    def pid(self, container):
+        """Of its process; 0 while it has none."""
+        return self.inspect(container)["State"]["Pid"]
 
     def host_address(self, network):
         """This machine's, as containers on that network see it."""
@@ -74,8 +75,10 @@ class Project:
         return found[0]["IPAM"]["Config"][0]["Gateway"]
 
     def kill(self, container):
-        """SIGKILL to its process, as if it had died: its restart policy brings it back."""
-        os.kill(self.inspect(container)["State"]["Pid"], signal.SIGKILL)
+        """SIGKILL to its process, as if it had died: its restart policy brings it back. Returns who died."""
+        victim = self.pid(container)
+        os.kill(victim, signal.SIGKILL)
+        return victim
 
     @staticmethod
     def scales(counts):
