@@ -138,6 +138,7 @@ static void on_welcome(struct session *session, const struct welcome_message *we
     if (session->state != SESSION_GREETING) return;
     session->state = SESSION_SERVING;
     session->foreign_protocol = 0;
+    session->beat_ms = 0; /* what troubles us is told at once */
     session->epoch = welcome->epoch;
     session->takes_tails = welcome->takes_tails;
     session->heartbeat_ms = MAX(welcome->heartbeat_ms, 1u);

@@ -82,7 +82,10 @@ void worker_count(struct worker *worker, const char *name, uint64_t by)
 
 void worker_trouble(struct worker *worker, const char *trouble)
 {
+    if (!strcmp(worker->trouble, trouble ? trouble : "")) return;
     snprintf(worker->trouble, sizeof(worker->trouble), "%s", trouble ? trouble : "");
+    for (struct session *session = worker->sessions; session; session = session->next)
+        session->beat_ms = 0; /* with the next tick */
 }
 
 /* --- the loop's turn --- */
