@@ -8,6 +8,9 @@ struct member {
     struct crew *crew;
     struct db *db;
     pthread_t thread;
+    pthread_cond_t called;
+    bool idle;
+    struct member *next_idle;
 };
 
 struct crew {
@@ -16,18 +19,40 @@ struct crew {
     struct mailbox *finished;
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t pushed;
+    struct member *idle;  /* who had work last is first */
     struct mails waiting;
     bool stopping;
 };
 
 /* --- the threads --- */
 
-/* NULL when there is nothing left to do, ever. */
-static struct task *take(struct crew *crew)
+static void rest(struct member *member)
 {
+    struct crew *crew = member->crew;
+    member->next_idle = crew->idle;
+    crew->idle = member;
+    member->idle = true;
+    while (member->idle) pthread_cond_wait(&member->called, &crew->lock);
+}
+
+/* The one who had work last: his connection's statements are prepared, and the server's caches of
+ * it warm. False where all are at work. */
+static bool call_one(struct crew *crew)
+{
+    struct member *member = crew->idle;
+    if (!member) return false;
+    crew->idle = member->next_idle;
+    member->idle = false;
+    pthread_cond_signal(&member->called);
+    return true;
+}
+
+/* NULL when there is nothing left to do, ever. */
+static struct task *take(struct member *member)
+{
+    struct crew *crew = member->crew;
     pthread_mutex_lock(&crew->lock);
-    while (!crew->waiting.first && !crew->stopping) pthread_cond_wait(&crew->pushed, &crew->lock);
+    while (!crew->waiting.first && !crew->stopping) rest(member);
     struct mail *mail = mails_take(&crew->waiting, 1);
     pthread_mutex_unlock(&crew->lock);
     return (struct task *)mail;
@@ -42,7 +67,7 @@ static void *work(void *context)
 {
     struct member *member = context;
     struct task *task;
-    while ((task = take(member->crew))) {
+    while ((task = take(member))) {
         task->run(task, member->db);
         crew_hand(member->crew, task);
     }
@@ -62,7 +87,7 @@ void crew_push(struct crew *crew, struct task *task)
 {
     pthread_mutex_lock(&crew->lock);
     mails_push(&crew->waiting, &task->mail);
-    pthread_cond_signal(&crew->pushed);
+    call_one(crew);
     pthread_mutex_unlock(&crew->lock);
 }
 
@@ -73,9 +98,9 @@ struct crew *crew_new(struct event_base *base, struct db **dbs, size_t count)
     crew->count = count;
     crew->finished = mailbox_new(base, deliver, NULL);
     pthread_mutex_init(&crew->lock, NULL);
-    pthread_cond_init(&crew->pushed, NULL);
     for (size_t i = 0; i < count; i++) {
         crew->members[i] = (struct member){.crew = crew, .db = dbs[i]};
+        pthread_cond_init(&crew->members[i].called, NULL);
         if (!thread_start(&crew->members[i].thread, work, &crew->members[i])) abort();
     }
     return crew;
@@ -87,11 +112,13 @@ void crew_destroy(struct crew **crew)
     if (!old) return;
     pthread_mutex_lock(&old->lock);
     old->stopping = true;
-    pthread_cond_broadcast(&old->pushed);
+    while (call_one(old)) continue;
     pthread_mutex_unlock(&old->lock);
-    for (size_t i = 0; i < old->count; i++) pthread_join(old->members[i].thread, NULL);
+    for (size_t i = 0; i < old->count; i++) {
+        pthread_join(old->members[i].thread, NULL);
+        pthread_cond_destroy(&old->members[i].called);
+    }
     mailbox_destroy(&old->finished);
-    pthread_cond_destroy(&old->pushed);
     pthread_mutex_destroy(&old->lock);
     free(old->members);
     free(old);
