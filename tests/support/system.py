@@ -247,10 +247,11 @@ class System:
         raise AssertionError("did not start: " + "".join(self.said))
 
     def _read(self, ready):
-        for line in self.process.stdout:
-            self.said.append(line)
-            if line.startswith("ready: "):
-                ready.set()
+        with self.process.stdout as lines:
+            for line in lines:
+                self.said.append(line)
+                if line.startswith("ready: "):
+                    ready.set()
         ready.set()
 
     def stop(self):
