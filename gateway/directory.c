@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "gateway/last_known.h"
 #include "proto/codec.h"
 
 #define BUCKETS          1024
@@ -40,6 +41,7 @@ struct entry {
     enum kind kind;
     uint64_t id;
     struct slice tenant;   /* owned */
+    err_t error;           /* of the last fetch, while Redis is asked */
     struct config *config; /* NULL: nothing known */
     uint64_t fresh_until_ms;
     uint64_t version;          /* newest heard of */
@@ -54,6 +56,7 @@ LIST_HEAD(entries, entry);
 struct directory {
     const struct settings *settings;
     struct lane_io *lanes;
+    struct redis_link *redis;
     struct entries buckets[BUCKETS];
     size_t count;
 };
@@ -176,6 +179,11 @@ static struct entry *entry_of(struct directory *directory, struct slice tenant, 
     return entry;
 }
 
+static struct known_of known_of(const struct entry *entry)
+{
+    return (struct known_of){entry->kind, entry->id, entry->tenant};
+}
+
 static void count_lookup(const struct entry *entry, const char *result)
 {
     metric_add(METRIC_DIRECTORY_LOOKUPS, 1, kind_info(entry->kind)->name, result);
@@ -223,11 +231,23 @@ static void entry_failed(struct entry *entry, err_t error)
 
 static void entry_start(struct entry *entry);
 
+/* For gateways that start while the store is away. */
+static void entry_note(const struct entry *entry, err_t error, struct slice result)
+{
+    struct redis_link *redis = entry->directory->redis;
+    const struct known_of of = known_of(entry);
+    if (!error)
+        last_known_keep(redis, &of, result);
+    else if (error_category(error) == ERROR_CLIENT)
+        last_known_forget(redis, &of);
+}
+
 static void entry_fetched(struct entry *entry, err_t error, struct slice result)
 {
     struct config *config = NULL;
     entry->fetching = true; /* it must outlive what the askers do when told */
     if (!error) error = config_read(entry->kind, result, &config);
+    entry_note(entry, error, result);
     if (error)
         entry_failed(entry, error);
     else
@@ -240,9 +260,35 @@ static void entry_fetched(struct entry *entry, err_t error, struct slice result)
     if (error && (!entry->config || error_category(error) == ERROR_CLIENT)) entry_free(entry);
 }
 
+/* What was changed meanwhile is not what was known. */
+static void on_last_known(void *context, enum redis_outcome outcome, struct slice record)
+{
+    struct entry *entry = context;
+    if (outcome == REDIS_HIT && !entry->outdated &&
+        config_read(entry->kind, record, &entry->config) == OK)
+        entry->version = MAX(entry->version, config_version(entry->kind, entry->config));
+    entry_fetched(entry, entry->error, (struct slice){0});
+}
+
+/* Not fetched, through no fault of who asks. */
+static void entry_ask_redis(struct entry *entry, err_t error)
+{
+    const struct known_of of = known_of(entry);
+    entry->error = error;
+    last_known_fetch(entry->directory->redis, &of, on_last_known, entry);
+}
+
+static void entry_answered(struct entry *entry, err_t error, struct slice result)
+{
+    if (error && !entry->config && error_category(error) != ERROR_CLIENT)
+        entry_ask_redis(entry, error);
+    else
+        entry_fetched(entry, error, result);
+}
+
 static void on_end(void *context, const struct job_end *end)
 {
-    entry_fetched(context, end->error, end->result);
+    entry_answered(context, end->error, end->result);
 }
 
 static const struct job_handler fetch_handler = {.on_end = on_end};
@@ -270,7 +316,7 @@ static void entry_start(struct entry *entry)
 {
     entry->fetching = true;
     err_t error = entry_fetch(entry);
-    if (error) entry_fetched(entry, error, (struct slice){0});
+    if (error) entry_answered(entry, error, (struct slice){0});
 }
 
 void directory_ask(struct directory *directory, struct slice tenant, enum kind kind, uint64_t id,
@@ -326,17 +372,21 @@ void directory_forget(struct directory *directory, enum kind kind, uint64_t id)
 {
     struct entry *entry = entry_first(directory, kind, id), *next;
     for (; entry; entry = next) {
+        const struct known_of of = known_of(entry);
         next = entry_next(entry);
+        last_known_forget(directory->redis, &of);
         entry_outdate(entry);
         if (!entry->fetching) entry_free(entry);
     }
 }
 
-struct directory *directory_new(const struct settings *settings, struct lane_io *lanes)
+struct directory *directory_new(const struct settings *settings, struct lane_io *lanes,
+                                struct redis_link *redis)
 {
     struct directory *directory = xcalloc(1, sizeof(*directory));
     directory->settings = settings;
     directory->lanes = lanes;
+    directory->redis = redis;
     for (size_t i = 0; i < BUCKETS; i++) LIST_INIT(&directory->buckets[i]);
     return directory;
 }

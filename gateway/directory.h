@@ -4,7 +4,8 @@
  *     directory_ask ─┬─ known and fresh ──────────────────────────▶ at once
  *                    └─ agent.get / portfolio.get job ─┬─ found ──▶ all that asked meanwhile
  *                       (one for all who ask)          ├─ gone ───▶ its error
- *                                                      └─ store away ─▶ the last known, else its
+ *                                                      └─ store away ─▶ the last known, from memory
+ *                                                         or from Redis (last_known.h), else its
  * error
  *
  * What one tenant's id is answered with is told to that tenant alone; another's question about the
@@ -17,12 +18,14 @@
 
 #include "common/settings.h"
 #include "gateway/lane_io.h"
+#include "gateway/redis_link.h"
 #include "proto/records.h"
 
 struct directory;
 struct config;
 
-struct directory *directory_new(const struct settings *settings, struct lane_io *lanes);
+struct directory *directory_new(const struct settings *settings, struct lane_io *lanes,
+                                struct redis_link *redis);
 void directory_destroy(struct directory **directory);
 
 /* `config` is NULL when there is an error; else the receiver owns one reference. */

@@ -107,7 +107,7 @@ static err_t parts_setup(void)
     gateway.rate_limit = rate_limit_new(&settings, gateway.redis);
     gateway.flags = flags_new(gateway.base, &settings, gateway.redis);
     gateway.lanes = lane_io_new(gateway.base, &settings);
-    gateway.directory = directory_new(&settings, gateway.lanes);
+    gateway.directory = directory_new(&settings, gateway.lanes, gateway.redis);
     gateway.claims = claims_new(gateway.base, &settings, gateway.lanes);
     gateway.recorder = recorder_new(gateway.base, &settings, gateway.lanes, gateway.claims);
     gateway.cache = cache_new(&settings, gateway.redis);

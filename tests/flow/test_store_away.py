@@ -4,6 +4,7 @@ import threading
 import unittest
 
 import postgres
+from redis import Redis
 from system import Database, System, wait_for
 
 CLIENTS = 3
@@ -63,9 +64,10 @@ class Away(unittest.TestCase):
         self.server = self.enterContext(postgres.server())
         self.database = Database(self.server.url(), self.id())
 
-    def start(self, **options):
-        self.system = self.enterContext(System(
-            environment={"DATABASE_URL": self.database.url, "RATE_LIMIT_PER_MINUTE": "0"}, **options))
+    def start(self, redis=None, **options):
+        environment = {"DATABASE_URL": self.database.url, "RATE_LIMIT_PER_MINUTE": "0",
+                       **(redis.patiently if redis else {})}
+        self.system = self.enterContext(System(environment=environment, **options))
 
     def store(self):
         """What readyz says of the store; it is open to everybody, and ready all the time."""
@@ -104,7 +106,7 @@ class Away(unittest.TestCase):
         self.start(demo=True)
         self.assertTrue(any("starting without the store" in line for line in self.system.said))
         self.assert_away()
-        # Which agents there are is not known yet.
+        # Which agents there are was never known here.
         reply = self.system.post("/api/agents/1/chat", HELLO)
         self.assertEqual((reply.status, reply.code), (503, "store_unavailable"))
         with Asking(self.system, "/api/agents/1/chat", HELLO) as asking:
@@ -115,6 +117,25 @@ class Away(unittest.TestCase):
         self.assert_back()
         said = [line.partition(" error ")[2] for line in self.complaints()]  # without its time
         self.assertEqual(sorted(said), sorted(set(said)), "one line for each reason")
+
+    def test_at_a_start_with_redis(self):
+        """Another gateway that shares the Redis has known the agent."""
+        with Redis() as redis:
+            self.start(redis=redis)
+            gone = self.system.good("POST", "/api/agents", {"name": "gone"})["id"]
+            for agent in (1, gone):
+                self.system.good("POST", f"/api/agents/{agent}/chat", HELLO)
+            self.assertEqual(self.system.call("DELETE", f"/api/agents/{gone}").status, 204)
+            self.system.stop()
+            self.server.stop()
+            self.start(redis=redis)
+            self.assertEqual(self.system.post("/api/agents/1/chat", HELLO).status, 200)
+            self.assert_away()
+            for agent in (gone, 77):
+                reply = self.system.post(f"/api/agents/{agent}/chat", HELLO)
+                self.assertEqual((reply.status, reply.code), (503, "store_unavailable"), reply)
+            self.server.start()
+            self.assert_back()
 
     def test_later_with_clients(self):
         self.start()

@@ -58,7 +58,7 @@ static int fixture_open(void **state)
     assert_int_equal(redis_link_new(gateway->base, &fixture->settings, &gateway->redis), OK);
     gateway->rate_limit = rate_limit_new(&fixture->settings, gateway->redis);
     gateway->flags = flags_new(gateway->base, &fixture->settings, gateway->redis);
-    gateway->directory = directory_new(&fixture->settings, NULL);
+    gateway->directory = directory_new(&fixture->settings, NULL, gateway->redis);
     gateway->claims = claims_new(gateway->base, &fixture->settings, NULL);
     gateway->recorder = recorder_new(gateway->base, &fixture->settings, NULL, gateway->claims);
     gateway->cache = cache_new(&fixture->settings, gateway->redis);

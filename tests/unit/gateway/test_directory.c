@@ -14,7 +14,9 @@
 #define ID    7
 #define OWNER SLICE("acme")
 
-static const struct settings settings = {.agent_config_ttl_ms = 3600000};
+static const struct settings settings = {.agent_config_ttl_ms = 3600000, .redis_url = ""};
+static struct event_base *base;
+static struct redis_link *redis; /* there is none */
 static struct directory *directory;
 static char embedder[32]; /* of the portfolio that was told last */
 
@@ -22,7 +24,9 @@ static int open_directory(void **state)
 {
     (void)state;
     log_open("test", "error");
-    directory = directory_new(&settings, NULL);
+    base = event_base_new();
+    assert_int_equal(redis_link_new(base, &settings, &redis), OK);
+    directory = directory_new(&settings, NULL, redis);
     fake_job_count = 0;
     return 0;
 }
@@ -31,6 +35,8 @@ static int close_directory(void **state)
 {
     (void)state;
     directory_destroy(&directory);
+    redis_link_destroy(&redis);
+    event_base_free(base);
     metrics_reset();
     return 0;
 }
