@@ -268,7 +268,9 @@ unsigned http_server_port(const struct http_server *server)
     return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 }
 
-/* Who has connected is not reset because he was not looked at yet. */
+/* Who has connected is not reset because he was not looked at yet. libmicrohttpd 1 counts those
+ * that it is given when it runs next, which is at once: whoever ends the process asks how many
+ * there are. */
 static void take_backlog(struct http_server *server, int fd)
 {
     struct sockaddr_storage address;
@@ -279,7 +281,7 @@ static void take_backlog(struct http_server *server, int fd)
         MHD_add_connection(server->daemon, client, (struct sockaddr *)&address, len);
         len = sizeof(address);
     }
-    event_active(server->ready, EV_READ, 1);
+    on_ready(fd, EV_READ, server);
 }
 
 void http_server_drain(struct http_server *server)
