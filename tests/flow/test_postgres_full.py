@@ -102,8 +102,8 @@ class Full(unittest.TestCase):
         tables.leave(MIB)
         refused = self.fill()
         self.assertEqual((refused.status, refused.code), (507, "store_full"), refused)
-        done = self.assert_reading()
-        self.assertEqual((done["type"], done.get("recorded")), ("done", False), done)
+        # PostgreSQL 16 and later grow a table by some pages at once: turns may fit into the last ones.
+        wait_for(lambda: self.assert_reading().get("recorded") is False, "a turn that is not recorded")
         self.assertEqual(self.system.ask("Hello", store=False)[1]["type"], "done")
         wait_for(lambda: self.store() == "store_full", "readyz says that it is full")
         trouble = self.system.lane("retrieve")["workers"][0]["trouble"]
