@@ -73,7 +73,8 @@ class Cluster:
         return answer
 
     def is_ready(self):
-        return self.call("GET", "/readyz")[0] == 200
+        status, answer = self.call("GET", "/readyz")
+        return status == 200 and answer["store"] == "ok"
 
     def has_demo(self):
         portfolios = (self.call("GET", "/api/portfolios")[1] or {}).get("data", [])
@@ -136,6 +137,7 @@ class Cluster:
     def kill(self, container):
         victim = self.project.kill(container)
         wait_for(lambda: self.project.pid(container) not in (0, victim), "its restart", 60)
+        wait_for(lambda: promises.health_of(self.project.inspect(container)) == "healthy", "its recovery", 60)
 
     def restart_stores(self):
         for service in ("postgres", "redis"):
