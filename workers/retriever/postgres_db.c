@@ -1,125 +1,38 @@
+/* Statements, transactions and COPY on a connection (postgres_connection.h makes it and loses it).
+ */
 #include "workers/retriever/postgres_db.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "workers/retriever/postgres_connection.h"
 #include "workers/retriever/postgres_values.h"
 
-#define ANSWER_MS      20000 /* a server that says nothing for so long is gone */
-#define PATIENT_MS     3600000
-#define RETRY_MS_FIRST 50
-#define RETRY_MS_MAX   2000
-#define SAY_AGAIN_MS   10000
-#define COPY_ROWS_MIN  16 /* fewer are inserted: COPY takes two round trips of its own */
+#define ANSWER_MS     20000 /* a server that says nothing for so long is gone */
+#define PATIENT_MS    3600000
+#define COPY_ROWS_MIN 16 /* fewer are inserted: COPY takes two round trips of its own */
 
 /* Whoever writes holds this lock, so that writers of all hosts come one after another. */
 #define WRITE_LOCK "pg_advisory_xact_lock(7014721)"
-
-/* A server notices a client that stopped in a transaction, and one that it can't reach. Statements
- * are written for loops over indexes, whatever the statistics of a table that has just been filled
- * would have the planner believe. Triggers know our own writes by millrace.writes. */
-static const char session[] =
-    "SET lock_timeout = '8s'; SET statement_timeout = '15s';"
-    "SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning;"
-    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = "
-    "off;"
-    "SET millrace.writes = '1'";
 
 static struct postgres_db *postgres_of(const struct rows *rows)
 {
     return (struct postgres_db *)rows->db;
 }
 
-/* --- errors --- */
-
-/* By the first characters of SQLSTATE; what is not here is ERR_STORE_FAILED. */
-static const struct {
-    const char *state;
-    err_t error;
-} states[] = {
-    {"08", ERR_STORE_UNAVAILABLE},    /* connection */
-    {"57P", ERR_STORE_UNAVAILABLE},   /* the server shuts down or starts */
-    {"25P03", ERR_STORE_UNAVAILABLE}, /* we stopped in a transaction */
-    {"53300", ERR_STORE_UNAVAILABLE}, /* too many connections */
-    {"53", ERR_STORE_FULL},           /* disk, memory */
-    {"25006", ERR_STORE_FULL},        /* read-only */
-    {"40", ERR_STORE_BUSY},           /* deadlock, serialisation */
-    {"55P03", ERR_STORE_BUSY},        /* lock timeout */
-    {"57014", ERR_STORE_BUSY},        /* statement timeout */
-    {"42P01", ERR_STORE_BUSY},        /* a portfolio's tables, dropped a moment ago */
-    {"23505", ERR_STORE_BUSY},        /* somebody wrote the same beside the lock */
-};
-
-void postgres_db_say(struct postgres_db *db, const char *text)
-{
-    size_t len = strlen(db->said);
-    snprintf(db->said + len, sizeof(db->said) - len, "%s%s", len ? ". " : "", text);
-}
-
-/* While a connection is being made the first complaint is the cause, and who makes it logs. What
- * many writes meet, as a full disk, is logged once in a while. */
-static void complain(struct postgres_db *db, err_t error, const char *state, const char *text)
-{
-    bool again = !strcmp(db->said, text) && clock_ms() < db->said_at_ms + SAY_AGAIN_MS;
-    if (again || (db->connecting && *db->said)) return;
-    db->said_at_ms = clock_ms();
-    snprintf(db->said, sizeof(db->said), "%s", text);
-    if (!db->connecting && (error == ERR_STORE_FAILED || error == ERR_STORE_FULL))
-        log_error("postgresql: sqlstate=%s %s", state, text);
-}
-
-static err_t error_of(struct postgres_db *db, const PGresult *result)
-{
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    err_t error = ERR_STORE_FAILED;
-    for (size_t i = 0; state && i < ARRAY_LEN(states); i++)
-        if (!strncmp(state, states[i].state, strlen(states[i].state))) {
-            error = states[i].error;
-            break;
-        }
-    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    complain(db, error, state ? state : "none", text ? text : "");
-    return error;
-}
-
-/* And everything that it held. */
-static void forget_connection(struct postgres_db *db)
-{
-    PGcancel *cancel = __atomic_exchange_n(&db->cancel, NULL, __ATOMIC_ACQ_REL);
-    PQfreeCancel(cancel);
-    PQfinish(db->connection);
-    db->connection = NULL;
-    for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
-    if (db->asked) postgres_asked_forget(db->asked);
-    db->sent_count = 0;
-    db->in_transaction = false;
-    db->failed = OK;
-}
-
-static err_t lose(struct postgres_db *db, const char *why)
-{
-    if (db->connecting)
-        complain(db, ERR_STORE_UNAVAILABLE, "", why);
-    else if (db->connection && !db->quiet)
-        log_warn("store: connection lost: %s", why);
-    forget_connection(db);
-    return ERR_STORE_UNAVAILABLE;
-}
-
 /* --- what the server says --- */
 
-/* Waits until the next result can be taken without waiting. */
-static err_t await(struct postgres_db *db)
+/* Waits until the next `result` can be taken without waiting; or else only until all that was sent
+ * is on its way. */
+static err_t await(struct postgres_db *db, bool result)
 {
     uint64_t until = clock_ms() + (db->patient ? PATIENT_MS : ANSWER_MS);
     for (;;) {
         int unsent = PQflush(db->connection);
-        if (unsent >= 0 && !PQisBusy(db->connection)) return OK;
+        if (unsent >= 0 && !(result ? PQisBusy(db->connection) : unsent)) return OK;
         uint64_t now = clock_ms();
         if (unsent < 0 || now >= until) return ERR_STORE_UNAVAILABLE;
         struct pollfd wait = {PQsocket(db->connection), POLLIN | (unsent ? POLLOUT : 0), 0};
@@ -128,27 +41,12 @@ static err_t await(struct postgres_db *db)
     }
 }
 
-/* Waits until what was sent is on its way. */
-static err_t await_sent(struct postgres_db *db)
-{
-    uint64_t until = clock_ms() + ANSWER_MS;
-    int unsent;
-    while ((unsent = PQflush(db->connection)) > 0) {
-        uint64_t now = clock_ms();
-        if (now >= until) return ERR_STORE_UNAVAILABLE;
-        struct pollfd wait = {PQsocket(db->connection), POLLIN | POLLOUT, 0};
-        poll(&wait, 1, (int)(until - now));
-        if (wait.revents & POLLIN && !PQconsumeInput(db->connection)) return ERR_STORE_UNAVAILABLE;
-    }
-    return unsent ? ERR_STORE_UNAVAILABLE : OK;
-}
-
 /* All of a statement's results; the last one is kept in *kept. An error of an earlier statement
  * stays the first one. */
 static err_t take_results(struct postgres_db *db, err_t *error, PGresult **kept)
 {
     for (;;) {
-        if (await(db)) return ERR_STORE_UNAVAILABLE;
+        if (await(db, true)) return ERR_STORE_UNAVAILABLE;
         PGresult *result = PQgetResult(db->connection);
         if (!result) return PQstatus(db->connection) == CONNECTION_OK ? OK : ERR_STORE_UNAVAILABLE;
         ExecStatusType status = PQresultStatus(result);
@@ -157,7 +55,7 @@ static err_t take_results(struct postgres_db *db, err_t *error, PGresult **kept)
             return OK;
         }
         bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-        if (!good && !*error) *error = error_of(db, result);
+        if (!good && !*error) *error = postgres_error_of(db, result);
         PQclear(*kept);
         *kept = result;
         if (PQstatus(db->connection) != CONNECTION_OK) return ERR_STORE_UNAVAILABLE;
@@ -180,7 +78,7 @@ static err_t collect(struct postgres_db *db, PGresult **last)
     PQclear(synced);
     if (lost || error == ERR_STORE_UNAVAILABLE) {
         PQclear(result);
-        return lose(db, lost ? PQerrorMessage(db->connection) : "the server ends it");
+        return postgres_lose(db, lost ? PQerrorMessage(db->connection) : "the server ends it");
     }
     if (error && db->in_transaction) db->failed = error;
     if (error || !last)
@@ -188,136 +86,6 @@ static err_t collect(struct postgres_db *db, PGresult **last)
     else
         *last = result;
     return error;
-}
-
-/* --- connecting --- */
-
-static err_t clock_read(struct postgres_db *db)
-{
-    uint64_t now = 0, asked = (uint64_t)clock_wall_ms();
-    err_t error = db_value(&db->db, &now,
-                           "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", "");
-    if (!error) db->clock_ahead_ms = (int64_t)now - (int64_t)asked;
-    return error;
-}
-
-static PGconn *connect_to(const char *url)
-{
-    static const char *const names[] = {
-        "dbname",           "connect_timeout",     "fallback_application_name",
-        "keepalives_idle",  "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout", "client_encoding",     NULL};
-    const char *const values[] = {url, "5", "millrace", "10", "5", "3", "20000", "UTF8", NULL};
-    return PQconnectdbParams(names, values, true);
-}
-
-static void on_notice(void *context, const char *text)
-{
-    (void)context;
-    log_debug("postgresql: %s", text);
-}
-
-/* libpq's words come in several lines. */
-static void make_one_line(char *text)
-{
-    char *end = text + strlen(text);
-    while (end > text && end[-1] == '\n') *--end = '\0';
-    for (; *text; text++)
-        if (*text == '\n' || *text == '\t') *text = ' ';
-}
-
-/* Said once for each reason. */
-static err_t connect_failed(struct postgres_db *db, err_t error)
-{
-    if (!*db->said) postgres_db_say(db, error_text(error));
-    make_one_line(db->said);
-    bool news = error != db->trouble || strcmp(db->said, db->why) != 0;
-    if (news && !db->quiet)
-        log_error("store: code=%s PostgreSQL cannot be used: %s", error_code(error), db->said);
-    memcpy(db->why, db->said, sizeof(db->why));
-    db->trouble = error;
-    uint64_t pause = RETRY_MS_FIRST << MIN(db->failures, 8u);
-    db->failures++;
-    db->retry_at_ms = clock_ms() + MIN(pause, (uint64_t)RETRY_MS_MAX);
-    forget_connection(db);
-    return error;
-}
-
-/* What searches need: the number of pgvector's type, its settings. A search names its tables, each
- * of which has the one index that fits: no plan is better for one question than for another. What a
- * word that most chunks have adds up to stays in memory. */
-static err_t vectors_know(struct postgres_db *db)
-{
-    uint64_t oid = 0;
-    char sql[160];
-    err_t error = db_value(&db->db, &oid, "SELECT 'vector'::regtype::oid::bigint", "");
-    db->vector_oid = (uint32_t)oid;
-    if (error || !db->ef_search) return error;
-    snprintf(sql, sizeof(sql),
-             "SET hnsw.ef_search = %" PRIu64 "; SET hnsw.iterative_scan = relaxed_order;"
-             " SET plan_cache_mode = force_generic_plan; SET work_mem = '32MB'",
-             db->ef_search);
-    return db_script(&db->db, sql);
-}
-
-static err_t open_session(struct postgres_db *db)
-{
-    if (PQstatus(db->connection) != CONNECTION_OK) return lose(db, PQerrorMessage(db->connection));
-    PQsetNoticeProcessor(db->connection, on_notice, NULL);
-    PQsetnonblocking(db->connection, 1);
-    if (!PQenterPipelineMode(db->connection)) return ERR_STORE_FAILED;
-    err_t error = db_script(&db->db, session);
-    if (!error) error = clock_read(db);
-    if (!error) error = postgres_migrate(db, &db->schema_was, &db->schema);
-    if (!error) error = postgres_recognise(db);
-    return error ? error : vectors_know(db);
-}
-
-err_t postgres_db_connect(struct postgres_db *db)
-{
-    if (db->connection) return OK;
-    if (db->connecting || clock_ms() < db->retry_at_ms) return ERR_STORE_UNAVAILABLE;
-    db->connecting = true;
-    *db->said = '\0';
-    db->connection = connect_to(db->url);
-    err_t error = open_session(db);
-    db->connecting = false;
-    if (error) return connect_failed(db, error);
-    if (db->failures && !db->quiet) log_info("store: connected again");
-    db->failures = 0;
-    db->trouble = OK;
-    db->connections++;
-    __atomic_store_n(&db->cancel, PQgetCancel(db->connection), __ATOMIC_RELEASE);
-    return OK;
-}
-
-/* Whatever keeps the store from being used, jobs may succeed when it has passed; but for a newer
- * schema, which another retriever knows. */
-static err_t ensure_connected(struct postgres_db *db)
-{
-    err_t error = postgres_db_connect(db);
-    return error && error != ERR_STORE_SCHEMA ? ERR_STORE_UNAVAILABLE : error;
-}
-
-void postgres_db_close(struct postgres_db *db)
-{
-    forget_connection(db);
-    postgres_asked_destroy(&db->asked);
-}
-
-static bool is_stopped(const struct postgres_db *db)
-{
-    return __atomic_load_n(&db->stopped, __ATOMIC_ACQUIRE);
-}
-
-/* Whoever takes the means to cancel frees it: it may be this thread or the connection's. */
-void postgres_db_stop(struct postgres_db *db)
-{
-    char why[256];
-    __atomic_store_n(&db->stopped, true, __ATOMIC_RELEASE);
-    PGcancel *cancel = __atomic_exchange_n(&db->cancel, NULL, __ATOMIC_ACQ_REL);
-    if (cancel && !PQcancel(cancel, why, sizeof(why))) log_warn("store: not cancelled: %s", why);
-    PQfreeCancel(cancel);
 }
 
 /* --- sending --- */
@@ -412,12 +180,12 @@ static err_t perform_once(struct postgres_db *db, const char *sql,
                           const struct postgres_values *values, enum manner manner,
                           PGresult **result)
 {
-    err_t error = db->in_transaction ? db->failed : ensure_connected(db);
-    if (!error && is_stopped(db)) error = ERR_STORE_UNAVAILABLE;
+    err_t error = db->in_transaction ? db->failed : postgres_ensure_connected(db);
+    if (!error && postgres_stopped(db)) error = ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count + 3 > POSTGRES_SENT_MAX) error = collect(db, NULL);
     if (error) return error;
     bool sent = manner == ASKED ? send_asked(db, sql, values) : send_kept(db, sql, values);
-    if (!sent) return lose(db, PQerrorMessage(db->connection));
+    if (!sent) return postgres_lose(db, PQerrorMessage(db->connection));
     return manner == LATER ? OK : collect(db, result);
 }
 
@@ -501,7 +269,7 @@ static err_t put_rows(struct postgres_db *db, struct slice rows)
     while (rows.len) {
         size_t piece = MIN(rows.len, (size_t)1 << 20);
         int put = PQputCopyData(db->connection, rows.ptr, (int)piece);
-        if (put < 0 || await_sent(db)) return ERR_STORE_UNAVAILABLE;
+        if (put < 0 || await(db, false)) return ERR_STORE_UNAVAILABLE;
         if (put) rows = (struct slice){rows.ptr + piece, rows.len - piece};
     }
     return PQputCopyEnd(db->connection, NULL) > 0 ? OK : ERR_STORE_UNAVAILABLE;
@@ -510,19 +278,20 @@ static err_t put_rows(struct postgres_db *db, struct slice rows)
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows)
 {
     err_t error = db->failed;
+    if (!error && postgres_stopped(db)) error = ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count) error = collect(db, NULL);
     if (error) return error;
     bool sent = PQexitPipelineMode(db->connection) && PQsendQuery(db->connection, sql);
-    PGresult *result = sent && !await(db) ? PQgetResult(db->connection) : NULL;
+    PGresult *result = sent && !await(db, true) ? PQgetResult(db->connection) : NULL;
     bool ready = PQresultStatus(result) == PGRES_COPY_IN;
-    if (result && !ready) error = error_of(db, result);
+    if (result && !ready) error = postgres_error_of(db, result);
     err_t lost = !result ? ERR_STORE_UNAVAILABLE : ready ? put_rows(db, rows) : OK;
     PQclear(result);
     result = NULL;
     if (!lost) lost = take_results(db, &error, &result);
     PQclear(result);
     if (lost || !PQenterPipelineMode(db->connection))
-        return lose(db, PQerrorMessage(db->connection));
+        return postgres_lose(db, PQerrorMessage(db->connection));
     db->failed = error;
     return error;
 }
@@ -553,8 +322,8 @@ static err_t postgres_script(struct db *base, const char *sql)
 {
     struct postgres_db *db = (struct postgres_db *)base;
     bool ends = !strcmp(sql, "ROLLBACK");
-    err_t error = db->in_transaction ? OK : ensure_connected(db);
-    if (!error && !ends && is_stopped(db)) return ERR_STORE_UNAVAILABLE;
+    err_t error = db->in_transaction ? OK : postgres_ensure_connected(db);
+    if (!error && !ends && postgres_stopped(db)) return ERR_STORE_UNAVAILABLE;
     if (!error && db->sent_count) error = collect(db, NULL);
     if (!db->connection) return error ? error : ERR_STORE_UNAVAILABLE;
     PGresult *result = NULL;
@@ -563,7 +332,7 @@ static err_t postgres_script(struct db *base, const char *sql)
     err_t lost = sent ? take_results(db, &error, &result) : ERR_STORE_UNAVAILABLE;
     PQclear(result);
     if (lost || !PQenterPipelineMode(db->connection))
-        return lose(db, PQerrorMessage(db->connection));
+        return postgres_lose(db, PQerrorMessage(db->connection));
     if (db->in_transaction) db->failed = error;
     return error;
 }
@@ -585,13 +354,13 @@ static err_t postgres_settle(struct db *base)
 /* `first` is what a transaction of this kind begins with. */
 static err_t begin_with(struct postgres_db *db, const char *begin, const char *first)
 {
-    err_t error = ensure_connected(db);
+    err_t error = postgres_ensure_connected(db);
     if (error) return error;
     db->in_transaction = true;
     db->doubtful = false;
     error = db_run(&db->db, begin, "");
     if (!error && first) error = db_run(&db->db, first, "");
-    if (!error) error = clock_read(db);
+    if (!error) error = postgres_clock_read(db);
     if (error && db_rollback(&db->db)) return ERR_STORE_UNAVAILABLE;
     return error;
 }
@@ -665,7 +434,7 @@ err_t postgres_db_listen(struct postgres_db *db, int wake_fd, int wait_ms, bool 
     struct pollfd waits[] = {{PQsocket(db->connection), POLLIN, 0}, {wake_fd, POLLIN, 0}};
     PGnotify *notification;
     poll(waits, ARRAY_LEN(waits), wait_ms);
-    if (!PQconsumeInput(db->connection)) return lose(db, PQerrorMessage(db->connection));
+    if (!PQconsumeInput(db->connection)) return postgres_lose(db, PQerrorMessage(db->connection));
     while ((notification = PQnotifies(db->connection))) {
         *heard = true;
         PQfreemem(notification);
