@@ -1,6 +1,5 @@
 #include "workers/retriever/postgres_index.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,19 +40,13 @@ struct load {
 static struct slice unpack(struct load *load, struct slice packed)
 {
     struct buffer *out = &load->vector;
-    uint16_t head[] = {htobe16((uint16_t)load->dimensions), 0};
     float scale;
     out->len = 0;
     if (packed.len != sizeof(scale) + load->dimensions) return (struct slice){0};
     memcpy(&scale, packed.ptr, sizeof(scale));
-    buffer_append(out, head, sizeof(head));
-    for (size_t i = 0; i < load->dimensions; i++) {
-        float value = scale * (float)(int8_t)packed.ptr[sizeof(scale) + i];
-        uint32_t bits;
-        memcpy(&bits, &value, sizeof(bits));
-        bits = htobe32(bits);
-        buffer_append(out, &bits, sizeof(bits));
-    }
+    postgres_vector_head(out, load->dimensions);
+    for (size_t i = 0; i < load->dimensions; i++)
+        postgres_vector_number(out, scale * (float)(int8_t)packed.ptr[sizeof(scale) + i]);
     return buffer_slice(out);
 }
 

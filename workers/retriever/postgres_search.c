@@ -5,9 +5,7 @@
  *     loop: the question's terms ─▶ crew: both legs ─▶ fusion ─▶ chunks ─▶ choice ─▶ loop: done
  *                                                                 ▲ too few │
  *                                                                 └─────────┘ */
-#include <endian.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "workers/retriever/fusion.h"
@@ -15,9 +13,8 @@
 #include "workers/retriever/passages.h"
 #include "workers/retriever/postgres_graph.h"
 #include "workers/retriever/postgres_store.h"
+#include "workers/retriever/postgres_values.h"
 #include "workers/retriever/postgres_words.h"
-
-#define SQL_MAX 3072
 
 struct search {
     struct task task; /* first */
@@ -31,15 +28,10 @@ struct search {
 
 static void put_vector(const struct store_search *wanted, struct buffer *out)
 {
-    uint16_t head[] = {htobe16((uint16_t)wanted->dimensions), 0};
     if (!wanted->query->vector) return;
-    buffer_append(out, head, sizeof(head));
-    for (size_t i = 0; i < wanted->dimensions; i++) {
-        uint32_t bits;
-        memcpy(&bits, &wanted->query->vector[i], sizeof(bits));
-        bits = htobe32(bits);
-        buffer_append(out, &bits, sizeof(bits));
-    }
+    postgres_vector_head(out, wanted->dimensions);
+    for (size_t i = 0; i < wanted->dimensions; i++)
+        postgres_vector_number(out, wanted->query->vector[i]);
 }
 
 /* --- the statement --- */
@@ -56,20 +48,20 @@ static void put_vector(const struct store_search *wanted, struct buffer *out)
     " SELECT 0::bigint, chunk_id, score FROM nearest" \
     " UNION ALL SELECT 1, chunk_id, score::float8 FROM worded"
 
-static void write_statement(const struct search *search, bool exact, char sql[SQL_MAX])
+static void write_statement(const struct search *search, bool exact, struct buffer *sql)
 {
     uint64_t id = search->wanted->portfolio_id;
-    size_t dimensions = search->wanted->dimensions, len;
-    const char *type = postgres_graph_type(dimensions);
-    len = (size_t)snprintf(sql, SQL_MAX, "WITH nearest AS (");
+    size_t dimensions = search->wanted->dimensions;
+    buffer_append_text(sql, "WITH nearest AS (");
     if (search->vector.len)
-        len += (size_t)snprintf(sql + len, SQL_MAX - len, NEAREST, type, dimensions, id, BEST_MAX,
-                                exact ? "+ 0" : "");
+        buffer_printf(sql, NEAREST, postgres_graph_type(dimensions), dimensions, id, BEST_MAX,
+                      exact ? "+ 0" : "");
     else
-        len += (size_t)snprintf(sql + len, SQL_MAX - len, NOTHING);
-    len += (size_t)snprintf(sql + len, SQL_MAX - len, "), ");
-    len += words_write_leg(&search->words, id, sql + len, SQL_MAX - len);
-    snprintf(sql + len, SQL_MAX - len, FOUND);
+        buffer_append_text(sql, NOTHING);
+    buffer_append_text(sql, "), ");
+    words_write_leg(&search->words, id, sql);
+    buffer_append_text(sql, FOUND);
+    buffer_append_char(sql, '\0');
 }
 
 /* --- what was found --- */
@@ -209,15 +201,16 @@ static err_t choose(struct found *found, struct db *db, struct store_search *wan
 static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
 {
     struct found *found = found_new();
-    char sql[SQL_MAX];
-    write_statement(search, exact, sql);
+    struct buffer sql = {0};
+    write_statement(search, exact, &sql);
     const struct words_asked *words = &search->words;
-    struct rows rows =
-        postgres_db_ask((struct postgres_db *)db, sql, search->vector.len ? "tvtddttd" : "tbtddttd",
-                        buffer_slice(&words->rare.terms), buffer_slice(&search->vector),
-                        buffer_slice(&words->rare.weights), (double)words->norm.base,
-                        (double)words->norm.slope, buffer_slice(&words->common.terms),
-                        buffer_slice(&words->common.weights), words->common_most);
+    struct rows rows = postgres_db_ask(
+        (struct postgres_db *)db, sql.data, search->vector.len ? "tvtddttd" : "tbtddttd",
+        buffer_slice(&words->rare.terms), buffer_slice(&search->vector),
+        buffer_slice(&words->rare.weights), (double)words->norm.base, (double)words->norm.slope,
+        buffer_slice(&words->common.terms), buffer_slice(&words->common.weights),
+        words->common_most);
+    buffer_free(&sql);
     while (rows_next(&rows)) add_row(found, &rows);
     err_t error = rows_end(&rows);
     *enough = exact || !search->vector.len || found->legs[0].count >= BEST_MAX;

@@ -54,7 +54,7 @@ void postgres_values_bind(struct postgres_values *values, Oid vector, const char
         }
 }
 
-/* --- rows of COPY --- */
+/* --- numbers and vectors --- */
 
 static void put16(struct buffer *out, uint16_t value)
 {
@@ -67,6 +67,21 @@ static void put32(struct buffer *out, uint32_t value)
     value = htobe32(value);
     buffer_append(out, &value, sizeof(value));
 }
+
+void postgres_vector_head(struct buffer *vector, size_t dimensions)
+{
+    put16(vector, (uint16_t)dimensions);
+    put16(vector, 0);
+}
+
+void postgres_vector_number(struct buffer *vector, float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof(bits));
+    put32(vector, bits);
+}
+
+/* --- rows of COPY --- */
 
 /* Signature, no flags, no extension. */
 static void put_head(struct buffer *rows)

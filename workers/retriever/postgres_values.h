@@ -24,6 +24,10 @@ struct postgres_values {
 void postgres_values_bind(struct postgres_values *values, Oid vector, const char *types,
                           va_list args);
 
+/* Appends a vector in pgvector's binary form: its head, then number by number. */
+void postgres_vector_head(struct buffer *vector, size_t dimensions);
+void postgres_vector_number(struct buffer *vector, float number);
+
 /* Appends a row in the form of COPY ... FROM STDIN BINARY, with the head before the first one. */
 void postgres_row(struct buffer *rows, const char *types, ...);
 void postgres_row_of(struct buffer *rows, const char *types, va_list args);

@@ -1,7 +1,6 @@
 #include "workers/retriever/postgres_words.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "workers/retriever/best.h"
 
@@ -133,9 +132,8 @@ static const char all_alike[] = ASKED BEST_OF SUMS BEST;
 static const char common_apart[] =
     ASKED COMMON APART BEST_OF LOOKED_UP " UNION ALL " GONE_THROUGH BEST;
 
-size_t words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, char *sql,
-                       size_t room)
+void words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, struct buffer *sql)
 {
     const char *format = asked->common.terms.len ? common_apart : all_alike;
-    return (size_t)snprintf(sql, room, format, portfolio_id, BEST_MAX);
+    buffer_printf(sql, format, portfolio_id, BEST_MAX);
 }

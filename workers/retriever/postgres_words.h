@@ -24,10 +24,9 @@ struct words_asked {
 void words_ask(struct portfolio_terms *terms, const struct resident_query *query,
                struct words_asked *asked);
 void words_asked_free(struct words_asked *asked);
-/* Writes "asked AS (...), ... worded AS (...)": chunk_id and score of the BEST_MAX best. ?1 and ?3
+/* Appends "asked AS (...), ... worded AS (...)": chunk_id and score of the BEST_MAX best. ?1 and ?3
  * are the rare terms and their weights, ?4 and ?5 the norm's base and slope, ?6, ?7 and ?8 the
- * common terms, their weights and the most that they give. Returns its length. */
-size_t words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, char *sql,
-                       size_t room);
+ * common terms, their weights and the most that they give. */
+void words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, struct buffer *sql);
 
 #endif
