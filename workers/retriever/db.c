@@ -15,6 +15,12 @@ err_t db_commit(struct db *db)
     return error;
 }
 
+err_t db_end(struct db *db, err_t error)
+{
+    if (!error) return db_commit(db);
+    return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
+}
+
 err_t db_rollback(struct db *db)
 {
     return db_in_transaction(db) ? db->driver->rollback(db) : OK;

@@ -65,6 +65,9 @@ struct db_driver {
 err_t db_begin(struct db *db) MUST_USE;
 /* After an error of its own it is rolled back. */
 err_t db_commit(struct db *db) MUST_USE;
+/* Ends a transaction: commits it where `error` is OK; else rolls it back and returns the error.
+ * Where even that fails, ERR_STORE_UNAVAILABLE. */
+err_t db_end(struct db *db, err_t error) MUST_USE;
 /* Nothing, where there is none. */
 err_t db_rollback(struct db *db) MUST_USE;
 /* After some errors a database has rolled back by itself. */

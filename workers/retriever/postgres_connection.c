@@ -82,7 +82,7 @@ static void forget_connection(struct postgres_db *db)
     for (size_t i = 0; i < DB_STATEMENTS; i++) db->statements[i].prepared = false;
     if (db->asked) postgres_asked_forget(db->asked);
     db->sent_count = 0;
-    db->in_transaction = false;
+    db->in_transaction = db->patient = false;
     db->failed = OK;
 }
 

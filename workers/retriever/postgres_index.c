@@ -323,12 +323,9 @@ err_t postgres_index_settle(struct postgres_db *db, const struct index_options *
     do {
         dropped = false;
         error = postgres_db_long(db);
-        if (error) return error;
-        error = settle_locked(&db->db, options, &refresh, &dropped);
-        if (!error) error = db_commit(&db->db);
+        if (!error) error = db_end(&db->db, settle_locked(&db->db, options, &refresh, &dropped));
     } while (!error && dropped && portfolio_id);
-    if (!error) return OK;
-    return db_rollback(&db->db) ? ERR_STORE_UNAVAILABLE : error;
+    return error;
 }
 
 /* --- following --- */
@@ -400,10 +397,7 @@ static err_t follow_locked(struct db *db, const struct store_refresh *asked, boo
 static err_t follow(struct db *db, const struct store_refresh *refresh, bool *current)
 {
     err_t error = db_begin(db);
-    if (error) return error;
-    error = follow_locked(db, refresh, current);
-    if (!error) return db_commit(db);
-    return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
+    return error ? error : db_end(db, follow_locked(db, refresh, current));
 }
 
 err_t postgres_index_state(struct db *db, const struct index_options *options,

@@ -52,8 +52,7 @@ static err_t read_snapshot(struct load *load, struct db *db)
     if (error) return error;
     error = refresh_plan_read(db, load->refresh, &load->plan);
     if (!error) error = read_parts(load, db);
-    if (!error) return db_commit(db);
-    return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
+    return db_end(db, error);
 }
 
 /* Of a portfolio that is searched here: what its questions have to know and do not yet. */

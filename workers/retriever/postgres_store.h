@@ -1,15 +1,19 @@
 /* What the files of the PostgreSQL backend share, beside sql_store.h.
  *
- *     postgres_db.c        the driver: a connection, statements, transactions
- *     postgres_migrate.c   the schema
- *     store_postgres.c     open, close; who reads and writes on which thread
- *     postgres_refresh.c   portfolios into memory
- *     postgres_watch.c     hears what other processes changed
+ *     postgres_db.c           the driver: statements, transactions, COPY
+ *     postgres_connection.c   its connection: made, lost, and what the server's errors mean
+ *     postgres_values.c       values in binary
+ *     postgres_asked.c        statements whose texts are made at run time
+ *     postgres_migrate.c      the schema
+ *     store_postgres.c        open, close; who reads and writes on which thread
+ *     postgres_refresh.c      portfolios into memory
+ *     postgres_watch.c        hears what other processes changed
  *
- *     postgres_index.c     tables of portfolios that are searched in the database
- *     postgres_terms.c     their terms, kept beside the postings and told to retrievers
- *     postgres_search.c    searching them
- *     postgres_words.c     by words: what a question asks of the postings
+ *     postgres_index.c        tables of portfolios that are searched in the database
+ *     postgres_graph.c        the graph over their vectors
+ *     postgres_terms.c        their terms, kept beside the postings and told to retrievers
+ *     postgres_search.c       searching them
+ *     postgres_words.c        by words: what a question asks of the postings
  *
  * Connections, each a thread's: one that writes (writer.h), one that listens, one that makes
  * indexes, the others read (crew.h). */

@@ -125,10 +125,7 @@ err_t terms_read(struct db *db, uint64_t portfolio_id, uint64_t since, struct te
 {
     *change = (struct terms_change){0};
     err_t error = postgres_db_snapshot((struct postgres_db *)db);
-    if (error) return error;
-    error = read_snapshot(db, portfolio_id, since, change);
-    if (!error) return db_commit(db);
-    return db_rollback(db) ? ERR_STORE_UNAVAILABLE : error;
+    return error ? error : db_end(db, read_snapshot(db, portfolio_id, since, change));
 }
 
 bool terms_tell(struct terms_change *change, struct portfolio_terms *terms)

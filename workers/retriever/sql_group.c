@@ -29,13 +29,6 @@ void group_roll_back(struct sql_store *store)
     if (db_rollback(store->writing)) log_warn("store rollback failed");
 }
 
-err_t group_commit(struct sql_store *store, err_t error)
-{
-    if (!error) return db_commit(store->writing);
-    group_roll_back(store);
-    return error;
-}
-
 /* --- one operation --- */
 
 bool operation_replay(struct work *work, uint64_t part, struct buffer *out, err_t *error)
@@ -113,7 +106,7 @@ static err_t run_group(struct sql_store *store, struct mail *list)
         work->call->error = db_savepoint(store->writing, perform, work);
         if (!db_in_transaction(store->writing)) return work->call->error;
     }
-    return group_commit(store, OK);
+    return db_commit(store->writing);
 }
 
 /* Where the database went away the group may be written again: nothing of it was committed, or
@@ -233,7 +226,7 @@ static unsigned purge(void *context)
                        " (SELECT id FROM answers ORDER BY id LIMIT ?) old) AND at < ? RETURNING id",
                        store->options.answer_ttl_ms, &more);
     if (!error) error = purge_portfolio(store, &more);
-    error = group_commit(store, error);
+    error = db_end(store->writing, error);
     return error || !more ? PURGE_LATER_MS : PURGE_AGAIN_MS;
 }
 

@@ -140,7 +140,7 @@ static err_t store_set(struct sql_store *store, struct set *set)
         if (error) fail_share(&share, error);
         at += share.count;
     }
-    return group_commit(store, OK);
+    return db_commit(store->writing);
 }
 
 /* As with groups of small writes: nothing of the set was committed, or all of its calls know what

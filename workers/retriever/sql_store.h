@@ -205,8 +205,6 @@ extern const struct writer_work sql_writer_work;
 /* The helper's transaction. */
 err_t group_begin(struct sql_store *store) MUST_USE;
 void group_roll_back(struct sql_store *store);
-/* Commits where `error` is OK, else rolls back and returns it. */
-err_t group_commit(struct sql_store *store, err_t error) MUST_USE;
 /* Leaves nothing in the call but its error. */
 void work_fail_with(struct work *work, err_t error);
 /* Prepares and commits the next set of documents; true while more of the same call waits. */
