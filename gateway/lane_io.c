@@ -529,12 +529,17 @@ static void close_router(struct router *router)
     free(router->reused);
 }
 
+void lane_io_close(struct lane_io *io)
+{
+    if (io) step(io, &(struct lane_event){.type = EVENT_CLOSE});
+}
+
 void lane_io_destroy(struct lane_io **at)
 {
     struct lane_io *io = *at;
     *at = NULL;
     if (!io) return;
-    step(io, &(struct lane_event){.type = EVENT_CLOSE});
+    lane_io_close(io);
     for (int pool = 0; pool < POOL_COUNT; pool++) close_router(&io->router[pool]);
     zmq_watch_destroy(&io->token_watch);
     if (io->tokens) zmq_close(io->tokens);

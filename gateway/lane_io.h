@@ -60,6 +60,9 @@ struct job_handler {
 struct lane_io *lane_io_new(struct event_base *base, const struct settings *settings);
 /* Binds the sockets. ERR_BAD_SETTING (logged, with the address) when one is taken. */
 err_t lane_io_open(struct lane_io *io) MUST_USE;
+/* Ends every job with ERR_DRAINING, and admits none any more. */
+void lane_io_close(struct lane_io *io);
+/* Closes it first, unless it is. */
 void lane_io_destroy(struct lane_io **io);
 
 /* Admits a job, or refuses it: ERR_LANE_FULL, ERR_NO_WORKER (a pool of its itinerary has no worker

@@ -120,10 +120,12 @@ static err_t parts_setup(void)
     return error ? error : http_server_open(gateway.http);
 }
 
-/* Clients first, for they hold jobs; the lanes before those whom they call back. */
+/* Clients first, for they hold jobs. Jobs that end may ask Redis, and who hears from Redis may ask
+ * for a job, which is refused by then; both before those whom they call back. */
 static void parts_destroy(void)
 {
     http_server_destroy(&gateway.http);
+    lane_io_close(gateway.lanes);
     redis_link_destroy(&gateway.redis);
     lane_io_destroy(&gateway.lanes);
     flags_destroy(&gateway.flags);
