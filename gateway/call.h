@@ -1,8 +1,8 @@
 /* A request that one job answers: the exchange and the job end in any order, and the call with the
  * later of them.
  *
- *     call_open ─▶ call_submit ─▶ on_end()      the job's end; `http` is NULL where the client has
- * left └────▶ the client leaves: the job is cancelled, unless it goes on
+ *     call_open ─▶ call_submit ─▶ on_end()    the job's end; `http` is NULL where the client left
+ *         └───────▶ the client leaves: the job is cancelled, unless it goes on
  */
 #ifndef MILLRACE_GATEWAY_CALL_H
 #define MILLRACE_GATEWAY_CALL_H
