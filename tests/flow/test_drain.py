@@ -1,6 +1,7 @@
 """SIGTERM to any process: it takes nothing new, finishes what it has and ends with 0."""
 import os
 import signal
+import threading
 import unittest
 
 from clients import Asking, SlowClient
@@ -126,6 +127,17 @@ class GatewayDrains(unittest.TestCase):
             self.assertEqual((reply.status, reply.headers["Connection"]), (503, "close"))
             self.assertTrue(reply.headers["Retry-After"])
             self.assertEqual(running.result()[0], text_of(1, LENGTH))
+
+    def test_a_question_that_waits_for_a_pool_without_workers_is_told_so_in_time(self):
+        replies = []
+        with System(counts=(1, 0, 0), environment={"DRAIN_TIMEOUT_MS": "1000"}) as system:
+            asking = threading.Thread(target=lambda: replies.append(
+                system.post("/api/agents/1/chat", {"message": "What is ore?"})))
+            asking.start()
+            wait_for(lambda: system.lane("retrieve")["queued"], "a job that waits")
+            system.stop()  # looks at every exit status
+            asking.join()
+        self.assertEqual((replies[0].status, replies[0].code), (503, "draining"))
 
 
 if __name__ == "__main__":
