@@ -1,9 +1,9 @@
 /* The lanes' sockets: one ROUTER a pool, one SUB for all tokens, a monitor beside each ROUTER.
  *
- *   ROUTER embed, retrieve, generate (LANES_PORT, +1, +2) ─┐               ┌─▶ ROUTER: JOB, TACK
- * ... SUB tokens (LANES_PORT + 3) ───────────────────────────┼─▶ lane_step ──┼─▶ on_text, on_stage,
- * on_end monitors: a connection is gone ────────────────────────┤    (pure)     └─▶ listener timer
- * ─────────────────────────────────────────────────┘
+ *     ROUTER embed, retrieve, generate ──┐               ┌─▶ ROUTER: JOB, TACK
+ *     SUB tokens ────────────────────────┼─▶ lane_step ──┼─▶ on_text, on_stage, on_end
+ *     monitors: a connection is gone ────┤    (pure)     └─▶ listener
+ *     timer ─────────────────────────────┘
  *
  * What arrives is decoded into an event, what the core decides is carried out in order. Callbacks
  * may submit and cancel: their actions queue up behind those that are being carried out. */

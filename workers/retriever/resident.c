@@ -1,8 +1,7 @@
 /* Chunks lie in slots, the same in all parts; a freed slot is used again.
  *
- *     question -> query_read -> bm25_score ──▶ best 100 ──┐
- *     vector   -> scan_dots ─────────────────▶ best 100 ──┴▶ fusion_blend -> passages_choose ->
- * hits
+ *     question ─▶ query_read ─▶ bm25_score ─▶ best 100 ─┐
+ *     vector ─▶ scan_dots ──────────────────▶ best 100 ─┴▶ fusion_blend ─▶ passages_choose ─▶ hits
  */
 #include "workers/retriever/resident.h"
 
