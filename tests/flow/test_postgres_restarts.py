@@ -2,41 +2,29 @@
 `done` says that it is not, nothing is kept twice, and everything goes on by itself."""
 import itertools
 import signal
-import threading
 import unittest
 
 import postgres
+from clients import Crowd
 from system import Database, System, wait_for
 
 CLIENTS = 4
 
 
-class Load:
+class Load(Crowd):
     """Asks trivial questions, each with its own words, until it is stopped."""
 
     def __init__(self, system):
+        super().__init__(CLIENTS)
         self.system = system
         self.numbers = itertools.count(1)
         self.recorded, self.unrecorded = [], []
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.ask_on) for _ in range(CLIENTS)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def ask_on(self):
-        while not self.over.is_set():
-            question = f"Hello {next(self.numbers)}"
-            reply = self.system.post("/api/agents/1/chat", {"message": question})
-            kept = reply.status == 200 and reply.json.get("recorded", True)
-            (self.recorded if kept else self.unrecorded).append(question)
+    def ask(self):
+        question = f"Hello {next(self.numbers)}"
+        reply = self.system.post("/api/agents/1/chat", {"message": question})
+        kept = reply.status == 200 and reply.json.get("recorded", True)
+        (self.recorded if kept else self.unrecorded).append(question)
 
     def goes_on(self):
         """Waits until something that was asked from now on has been recorded."""

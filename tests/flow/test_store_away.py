@@ -1,9 +1,9 @@
 """PostgreSQL away when the system starts, or later, under the eyes of clients: readyz says so, what needs no
 store goes on, the rest is told to come again, and everything recovers by itself."""
-import threading
 import unittest
 
 import postgres
+from clients import Crowd
 from redis import Redis
 from system import Database, System, wait_for
 
@@ -27,28 +27,16 @@ NEEDS = (
 )
 
 
-class Asking:
+class Asking(Crowd):
     """Clients that search all along, and keep what they are answered."""
 
     def __init__(self, system, path, body):
+        super().__init__(CLIENTS, pause_s=0.02)
         self.system, self.path, self.body = system, path, body
         self.replies = []
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.ask_on) for _ in range(CLIENTS)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def ask_on(self):
-        while not self.over.wait(0.02):
-            self.replies.append(self.system.post(self.path, self.body))
+    def ask(self):
+        self.replies.append(self.system.post(self.path, self.body))
 
     def outcomes(self):
         return {(reply.status, None if reply.status == 200 else reply.code) for reply in list(self.replies)}

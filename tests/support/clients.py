@@ -43,6 +43,29 @@ class Asking(threading.Thread):
         return self.text, self.last
 
 
+class Crowd:
+    """Clients beside each other, each of which asks, by ask(), again and again until the crowd is left."""
+
+    def __init__(self, clients, pause_s=0):
+        self.pause_s = pause_s
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.ask_on) for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def ask_on(self):
+        while not self.over.wait(self.pause_s):
+            self.ask()
+
+
 class SlowClient:
     """Asks for a stream and reads nothing until read() is called. The kernel keeps little for it."""
 
