@@ -62,29 +62,39 @@ static err_t take_results(struct postgres_db *db, err_t *error, PGresult **kept)
     }
 }
 
-/* Waits for all that was sent. *last is the last statement's result; the caller's to clear. */
-static err_t collect(struct postgres_db *db, PGresult **last)
+static void forget_results(struct postgres_db *db)
+{
+    for (size_t i = 0; i < db->sent_count; i++) {
+        if (!db->sent[i].into) continue;
+        PQclear(*db->sent[i].into);
+        *db->sent[i].into = NULL;
+    }
+}
+
+/* Waits for all that was sent. Results that somebody waits for are his to clear; none is left after
+ * an error. */
+static err_t collect(struct postgres_db *db)
 {
     err_t error = OK, lost = PQpipelineSync(db->connection) ? OK : ERR_STORE_UNAVAILABLE;
-    PGresult *result = NULL;
     for (size_t i = 0; !lost && i < db->sent_count; i++) {
+        const struct postgres_sent *sent = &db->sent[i];
+        PGresult *result = NULL;
         err_t before = error;
         lost = take_results(db, &error, &result);
-        if (db->sent[i] && (before || error)) db->sent[i]->prepared = false;
+        if (sent->prepares && (before || error)) sent->prepares->prepared = false;
+        if (sent->into)
+            *sent->into = result;
+        else
+            PQclear(result);
     }
-    db->sent_count = 0;
     PGresult *synced = NULL;
     if (!lost) lost = take_results(db, &error, &synced);
     PQclear(synced);
-    if (lost || error == ERR_STORE_UNAVAILABLE) {
-        PQclear(result);
+    if (lost || error) forget_results(db);
+    db->sent_count = 0;
+    if (lost || error == ERR_STORE_UNAVAILABLE)
         return postgres_lose(db, lost ? PQerrorMessage(db->connection) : "the server ends it");
-    }
     if (error && db->in_transaction) db->failed = error;
-    if (error || !last)
-        PQclear(result);
-    else
-        *last = result;
     return error;
 }
 
@@ -126,28 +136,29 @@ static bool send_prepare(struct postgres_db *db, struct postgres_statement *stat
     buffer_free(&text);
     if (!sent) return false;
     statement->prepared = true;
-    db->sent[db->sent_count++] = statement;
+    db->sent[db->sent_count++] = (struct postgres_sent){.prepares = statement};
     return true;
 }
 
 /* Prepares it first, unless it is. */
 static bool send_statement(struct postgres_db *db, struct postgres_statement *statement,
-                           const char *name, const struct postgres_values *values)
+                           const char *name, const struct postgres_values *values, PGresult **into)
 {
     if (!statement->prepared && !send_prepare(db, statement, name, values)) return false;
     if (!PQsendQueryPrepared(db->connection, name, values->count, values->bytes, values->lengths,
                              values->formats, 1))
         return false;
-    db->sent[db->sent_count++] = NULL;
+    db->sent[db->sent_count++] = (struct postgres_sent){.into = into};
     return PQflush(db->connection) >= 0;
 }
 
-static bool send_kept(struct postgres_db *db, const char *sql, const struct postgres_values *values)
+static bool send_kept(struct postgres_db *db, const char *sql, const struct postgres_values *values,
+                      PGresult **into)
 {
     struct postgres_statement *statement = statement_of(db, sql);
     char name[24];
     snprintf(name, sizeof(name), "s%zu", (size_t)(statement - db->statements));
-    return send_statement(db, statement, name, values);
+    return send_statement(db, statement, name, values, into);
 }
 
 static bool send_deallocate(struct postgres_db *db, const char *name)
@@ -155,51 +166,113 @@ static bool send_deallocate(struct postgres_db *db, const char *name)
     char sql[48];
     snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
     if (!PQsendQueryParams(db->connection, sql, 0, NULL, NULL, NULL, NULL, 1)) return false;
-    db->sent[db->sent_count++] = NULL;
+    db->sent[db->sent_count++] = (struct postgres_sent){0};
     return true;
 }
 
 /* In place of the one that was asked longest ago. */
-static bool send_asked(struct postgres_db *db, const char *sql,
-                       const struct postgres_values *values)
+static bool send_asked(struct postgres_db *db, const struct postgres_ask *ask, PGresult **into)
 {
     size_t number;
     bool gone;
     char name[24];
     if (!db->asked) db->asked = postgres_asked_new();
-    struct postgres_statement *statement = postgres_asked_find(db->asked, sql, &number, &gone);
+    struct postgres_statement *statement = postgres_asked_find(db->asked, ask->sql, &number, &gone);
     snprintf(name, sizeof(name), "a%zu", number);
     if (gone && !send_deallocate(db, name)) return false;
-    return send_statement(db, statement, name, values);
+    return send_statement(db, statement, name, &ask->values, into);
 }
 
-enum manner { NOW, LATER, ASKED };
-
-/* Sends, and waits unless LATER. */
-static err_t perform_once(struct postgres_db *db, const char *sql,
-                          const struct postgres_values *values, enum manner manner,
-                          PGresult **result)
+/* Whether a statement can be sent, or the few that are asked together. */
+static err_t make_ready(struct postgres_db *db)
 {
     err_t error = db->in_transaction ? db->failed : postgres_ensure_connected(db);
     if (!error && postgres_stopped(db)) error = ERR_STORE_UNAVAILABLE;
-    if (!error && db->sent_count + 3 > POSTGRES_SENT_MAX) error = collect(db, NULL);
+    if (!error && db->sent_count + 3 * POSTGRES_ASKS_MAX > POSTGRES_SENT_MAX) error = collect(db);
+    return error;
+}
+
+/* Sends, and waits unless `later`. */
+static err_t perform_once(struct postgres_db *db, const char *sql,
+                          const struct postgres_values *values, bool later, PGresult **result)
+{
+    err_t error = make_ready(db);
     if (error) return error;
-    bool sent = manner == ASKED ? send_asked(db, sql, values) : send_kept(db, sql, values);
-    if (!sent) return postgres_lose(db, PQerrorMessage(db->connection));
-    return manner == LATER ? OK : collect(db, result);
+    if (!send_kept(db, sql, values, result))
+        return postgres_lose(db, PQerrorMessage(db->connection));
+    return later ? OK : collect(db);
 }
 
 /* Outside of a transaction a lost connection is no reason to fail: what runs there only reads. */
+static bool may_repeat(const struct postgres_db *db)
+{
+    return db->connection && !db->in_transaction;
+}
+
 static err_t perform(struct postgres_db *db, const char *sql, const char *types, va_list args,
-                     enum manner manner, PGresult **result)
+                     bool later, PGresult **result)
 {
     struct postgres_values values;
-    bool was_connected = db->connection, whole = !db->in_transaction;
+    bool repeats = may_repeat(db);
     postgres_values_bind(&values, db->vector_oid, types, args);
-    err_t error = perform_once(db, sql, &values, manner, result);
-    if (error == ERR_STORE_UNAVAILABLE && whole && was_connected)
-        error = perform_once(db, sql, &values, manner, result);
+    err_t error = perform_once(db, sql, &values, later, result);
+    if (error == ERR_STORE_UNAVAILABLE && repeats)
+        error = perform_once(db, sql, &values, later, result);
     return error;
+}
+
+/* --- what is asked together --- */
+
+static void bind(struct postgres_ask *ask, const struct postgres_db *db, const char *sql,
+                 const char *types, va_list args)
+{
+    ask->sql = sql;
+    postgres_values_bind(&ask->values, db->vector_oid, types, args);
+}
+
+void postgres_ask_bind(struct postgres_ask *ask, const struct postgres_db *db, const char *sql,
+                       const char *types, ...)
+{
+    va_list args;
+    va_start(args, types);
+    bind(ask, db, sql, types, args);
+    va_end(args);
+}
+
+/* What was sent before is waited for: its error would have the server skip what is deallocated
+ * here. */
+static err_t ask_once(struct postgres_db *db, struct postgres_ask *asks, PGresult **results,
+                      size_t count)
+{
+    err_t error = db->sent_count ? collect(db) : OK;
+    if (!error) error = make_ready(db);
+    for (size_t i = 0; !error && i < count; i++)
+        if (!send_asked(db, &asks[i], &results[i]))
+            error = postgres_lose(db, PQerrorMessage(db->connection));
+    return error ? error : collect(db);
+}
+
+void postgres_db_ask_all(struct postgres_db *db, struct postgres_ask *asks, size_t count)
+{
+    PGresult *results[POSTGRES_ASKS_MAX] = {NULL};
+    bool repeats = may_repeat(db);
+    if (count > POSTGRES_ASKS_MAX) abort();
+    err_t error = ask_once(db, asks, results, count);
+    if (error == ERR_STORE_UNAVAILABLE && repeats) error = ask_once(db, asks, results, count);
+    for (size_t i = 0; i < count; i++)
+        asks[i].rows =
+            (struct rows){.db = &db->db, .handle = results[i], .row = -1, .error = error};
+}
+
+struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...)
+{
+    struct postgres_ask ask;
+    va_list args;
+    va_start(args, types);
+    bind(&ask, db, sql, types, args);
+    va_end(args);
+    postgres_db_ask_all(db, &ask, 1);
+    return ask.rows;
 }
 
 /* --- statements --- */
@@ -207,7 +280,7 @@ static err_t perform(struct postgres_db *db, const char *sql, const char *types,
 static void postgres_select(struct rows *rows, const char *sql, const char *types, va_list args)
 {
     PGresult *result = NULL;
-    rows->error = perform(postgres_of(rows), sql, types, args, NOW, &result);
+    rows->error = perform(postgres_of(rows), sql, types, args, false, &result);
     rows->handle = result;
     rows->row = -1;
 }
@@ -215,19 +288,7 @@ static void postgres_select(struct rows *rows, const char *sql, const char *type
 static err_t postgres_run(struct db *base, const char *sql, const char *types, va_list args)
 {
     struct postgres_db *db = (struct postgres_db *)base;
-    return perform(db, sql, types, args, db->in_transaction ? LATER : NOW, NULL);
-}
-
-struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...)
-{
-    struct rows rows = {.db = &db->db, .row = -1};
-    PGresult *result = NULL;
-    va_list args;
-    va_start(args, types);
-    rows.error = perform(db, sql, types, args, ASKED, &result);
-    va_end(args);
-    rows.handle = result;
-    return rows;
+    return perform(db, sql, types, args, db->in_transaction, NULL);
 }
 
 static bool postgres_next(struct rows *rows)
@@ -279,7 +340,7 @@ err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice row
 {
     err_t error = db->failed;
     if (!error && postgres_stopped(db)) error = ERR_STORE_UNAVAILABLE;
-    if (!error && db->sent_count) error = collect(db, NULL);
+    if (!error && db->sent_count) error = collect(db);
     if (error) return error;
     bool sent = PQexitPipelineMode(db->connection) && PQsendQuery(db->connection, sql);
     PGresult *result = sent && !await(db, true) ? PQgetResult(db->connection) : NULL;
@@ -324,7 +385,7 @@ static err_t postgres_script(struct db *base, const char *sql)
     bool ends = !strcmp(sql, "ROLLBACK");
     err_t error = db->in_transaction ? OK : postgres_ensure_connected(db);
     if (!error && !ends && postgres_stopped(db)) return ERR_STORE_UNAVAILABLE;
-    if (!error && db->sent_count) error = collect(db, NULL);
+    if (!error && db->sent_count) error = collect(db);
     if (!db->connection) return error ? error : ERR_STORE_UNAVAILABLE;
     PGresult *result = NULL;
     error = OK;
@@ -348,7 +409,7 @@ static err_t postgres_settle(struct db *base)
 {
     struct postgres_db *db = (struct postgres_db *)base;
     if (db->failed) return db->failed;
-    return db->sent_count ? collect(db, NULL) : OK;
+    return db->sent_count ? collect(db) : OK;
 }
 
 /* `first` is what a transaction of this kind begins with. */
@@ -394,7 +455,7 @@ static err_t postgres_commit(struct db *base)
     struct postgres_db *db = (struct postgres_db *)base;
     err_t error = db->failed ? db->failed : db_run(base, "COMMIT", "");
     if (error) return error;
-    error = collect(db, NULL);
+    error = collect(db);
     db->doubtful = error == ERR_STORE_UNAVAILABLE;
     db->patient = false;
     if (!error) db->in_transaction = false;

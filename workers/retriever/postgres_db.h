@@ -15,15 +15,17 @@
 
 #include "workers/retriever/db.h"
 #include "workers/retriever/postgres_asked.h"
+#include "workers/retriever/postgres_values.h"
 
 #define POSTGRES_SENT_MAX 128 /* statements sent and not waited for */
+#define POSTGRES_ASKS_MAX 2   /* statements of one question */
 #define POSTGRES_CHANNEL  "millrace"
 #define POSTGRES_WHY_MAX  512
 
 struct postgres_db {
     struct db db; /* first */
     const char *url;
-    uint64_t ef_search; /* of searches by postgres_db_ask; 0: the server's own */
+    uint64_t ef_search; /* of what postgres_db_ask searches; 0: the server's own */
     PGcancel *cancel;   /* of the connection */
     bool stopped;       /* by another thread: nothing more is sent */
     bool patient;       /* the statement under way may take long */
@@ -32,8 +34,11 @@ struct postgres_db {
     PGconn *connection; /* NULL: there is none */
     struct postgres_statement statements[DB_STATEMENTS];
     size_t statement_count;
-    struct postgres_asked *asked;                       /* NULL: nothing was */
-    struct postgres_statement *sent[POSTGRES_SENT_MAX]; /* what each prepares; NULL: it runs */
+    struct postgres_asked *asked; /* NULL: nothing was */
+    struct postgres_sent {
+        struct postgres_statement *prepares; /* NULL: it runs */
+        PGresult **into;                     /* where its result goes; NULL: nowhere */
+    } sent[POSTGRES_SENT_MAX];
     size_t sent_count;
     bool in_transaction;
     err_t failed;                /* first error of the transaction: nothing more is sent in it */
@@ -66,9 +71,23 @@ void postgres_db_say(struct postgres_db *db, const char *text);
 err_t postgres_db_snapshot(struct postgres_db *db) MUST_USE;
 /* Begins a transaction that reads one snapshot and may write, and take as long as it takes. */
 err_t postgres_db_long(struct postgres_db *db) MUST_USE;
-/* As db_select, for a text that is made at run time and need not stay: the connection keeps the
- * last ones prepared. Letters as postgres_values.h. */
+
+/* A statement whose text is made at run time and need not stay: the connection keeps the last ones
+ * prepared. */
+struct postgres_ask {
+    const char *sql;
+    struct postgres_values values;
+    struct rows rows; /* what it selects, once it was asked */
+};
+
+/* Letters as postgres_values.h. */
+void postgres_ask_bind(struct postgres_ask *ask, const struct postgres_db *db, const char *sql,
+                       const char *types, ...);
+/* Asks all of them in one round trip. Each one's rows are to be ended. */
+void postgres_db_ask_all(struct postgres_db *db, struct postgres_ask *asks, size_t count);
+/* Asks one. */
 struct rows postgres_db_ask(struct postgres_db *db, const char *sql, const char *types, ...);
+
 /* COPY ... FROM STDIN, in a transaction, with all that there is to copy. */
 err_t postgres_db_copy(struct postgres_db *db, const char *sql, struct slice rows) MUST_USE;
 /* Waits for a notification of the channels that are listened to, for `wake_fd` to be readable, or

@@ -1,4 +1,4 @@
-/* Searches in the database: both legs in one statement, each the best 100 of its portfolio's own
+/* Searches in the database: both legs in one round trip, each the best 100 of its portfolio's own
  * tables. The rest is done as for a portfolio in memory: blended, near-duplicates dropped,
  * neighbours merged; what that has to know of chunks is read of the best ones alone.
  *
@@ -34,41 +34,62 @@ static void put_vector(const struct store_search *wanted, struct buffer *out)
         postgres_vector_number(out, wanted->query->vector[i]);
 }
 
-/* --- the statement --- */
+/* --- the legs --- */
 
-/* ?2 is the question's vector, the others are words_write_leg's. By the graph; or, where %5$s is +
- * 0, which no index knows, by looking at every vector. */
+/* ?1 is the question's vector. By the graph; or, where %5$s is + 0, which no index knows, by
+ * looking at every vector. */
 #define NEAREST                                                                            \
-    "SELECT chunk_id, 1 - ((embedding::%1$s(%2$zu)) <=> ?2::vector::%1$s(%2$zu)) AS score" \
+    "SELECT chunk_id, 1 - ((embedding::%1$s(%2$zu)) <=> ?1::vector::%1$s(%2$zu)) AS score" \
     " FROM rag_embedding_%3$" PRIu64 " WHERE embedding IS NOT NULL"                        \
-    " ORDER BY ((embedding::%1$s(%2$zu)) <=> ?2::vector::%1$s(%2$zu)) %5$s LIMIT %4$d"
-#define NOTHING "SELECT 0::bigint AS chunk_id, 0::float8 AS score WHERE ?2::bytea IS NULL AND false"
+    " ORDER BY ((embedding::%1$s(%2$zu)) <=> ?1::vector::%1$s(%2$zu)) %5$s LIMIT %4$d"
 
-#define FOUND                                         \
-    " SELECT 0::bigint, chunk_id, score FROM nearest" \
-    " UNION ALL SELECT 1, chunk_id, score::float8 FROM worded"
+enum { VECTORS, WORDS, LEGS };
 
-static void write_statement(const struct search *search, bool exact, struct buffer *sql)
+/* The statements of a question's legs. */
+struct legs {
+    struct buffer texts[LEGS];
+    struct postgres_ask asks[LEGS];
+    unsigned which[LEGS]; /* of each that is asked */
+    size_t count;
+};
+
+static struct postgres_ask *legs_add(struct legs *legs, unsigned which)
 {
-    uint64_t id = search->wanted->portfolio_id;
+    buffer_append_char(&legs->texts[which], '\0');
+    legs->which[legs->count] = which;
+    return &legs->asks[legs->count++];
+}
+
+static void add_vectors(struct legs *legs, const struct search *search,
+                        const struct postgres_db *db, bool exact)
+{
     size_t dimensions = search->wanted->dimensions;
-    buffer_append_text(sql, "WITH nearest AS (");
-    if (search->vector.len)
-        buffer_printf(sql, NEAREST, postgres_graph_type(dimensions), dimensions, id, BEST_MAX,
-                      exact ? "+ 0" : "");
-    else
-        buffer_append_text(sql, NOTHING);
-    buffer_append_text(sql, "), ");
-    words_write_leg(&search->words, id, sql);
-    buffer_append_text(sql, FOUND);
-    buffer_append_char(sql, '\0');
+    struct buffer *sql = &legs->texts[VECTORS];
+    if (!search->vector.len) return;
+    buffer_printf(sql, NEAREST, postgres_graph_type(dimensions), dimensions,
+                  search->wanted->portfolio_id, BEST_MAX, exact ? "+ 0" : "");
+    struct postgres_ask *ask = legs_add(legs, VECTORS);
+    postgres_ask_bind(ask, db, sql->data, "v", buffer_slice(&search->vector));
+}
+
+static void add_words(struct legs *legs, const struct search *search, const struct postgres_db *db)
+{
+    const struct words_asked *words = &search->words;
+    struct buffer *sql = &legs->texts[WORDS];
+    if (!words->rare.terms.len && !words->common.terms.len) return;
+    words_write_leg(words, search->wanted->portfolio_id, sql);
+    struct postgres_ask *ask = legs_add(legs, WORDS);
+    postgres_ask_bind(ask, db, sql->data, "ttddttd", buffer_slice(&words->rare.terms),
+                      buffer_slice(&words->rare.weights), (double)words->norm.base,
+                      (double)words->norm.slope, buffer_slice(&words->common.terms),
+                      buffer_slice(&words->common.weights), words->common_most);
 }
 
 /* --- what was found --- */
 
 struct found {
     struct id_map slots;
-    struct best legs[2];  /* vectors, words */
+    struct best legs[LEGS];
     struct fusion ranked; /* all that was found, the best first */
     size_t known;         /* so many of them have their place and terms */
     struct place places[FUSED_MAX];
@@ -78,8 +99,8 @@ struct found {
 static struct found *found_new(void)
 {
     struct found *found = xcalloc(1, sizeof(*found));
-    best_init(&found->legs[0]);
-    best_init(&found->legs[1]);
+    best_init(&found->legs[VECTORS]);
+    best_init(&found->legs[WORDS]);
     found->bm25 = bm25_new();
     return found;
 }
@@ -100,20 +121,24 @@ static uint32_t slot_of_chunk(struct found *found, uint64_t id)
     return slot;
 }
 
-static void add_row(struct found *found, const struct rows *rows)
+static err_t take_rows(struct found *found, struct best *leg, struct rows *rows)
 {
-    struct best *leg = &found->legs[rows_u64(rows, 0) & 1];
-    uint64_t id = rows_u64(rows, 1);
-    best_offer(leg, (struct candidate){(float)rows_f64(rows, 2), slot_of_chunk(found, id), id});
+    while (rows_next(rows)) {
+        uint64_t id = rows_u64(rows, 0);
+        float score = (float)rows_f64(rows, 1);
+        best_offer(leg, (struct candidate){score, slot_of_chunk(found, id), id});
+    }
+    return rows_end(rows);
 }
 
 static void rank(struct found *found, const struct resident_query *query)
 {
     struct fusion heap;
     struct fused best;
-    best_select(&found->legs[0]);
-    best_select(&found->legs[1]);
-    fusion_blend(&found->legs[0], &found->legs[1], query->vector ? query->vector_weight : 0, &heap);
+    best_select(&found->legs[VECTORS]);
+    best_select(&found->legs[WORDS]);
+    fusion_blend(&found->legs[VECTORS], &found->legs[WORDS],
+                 query->vector ? query->vector_weight : 0, &heap);
     while (fusion_next(&heap, &best)) found->ranked.items[found->ranked.count++] = best;
 }
 
@@ -152,15 +177,17 @@ static void leave_out_gone(struct found *found, size_t count)
     found->known = kept;
 }
 
-static err_t get_to_know(struct found *found, struct db *db, size_t count)
+/* Terms are for telling near-duplicates, of passages that are merged. */
+static err_t get_to_know(struct found *found, struct db *db, bool terms, size_t count)
 {
     struct buffer ids = {0};
     if (count == found->known) return OK;
     list_unknown(found, count, &ids);
     struct rows rows = db_select(db,
-                                 "SELECT id, document_id, position, start, \"end\", terms"
+                                 "SELECT id, document_id, position, start, \"end\","
+                                 " CASE WHEN ? = 1 THEN terms END"
                                  " FROM chunks WHERE id = ANY (?::bigint[])",
-                                 "t", buffer_slice(&ids));
+                                 "it", (uint64_t)terms, buffer_slice(&ids));
     while (rows_next(&rows)) know(found, &rows);
     buffer_free(&ids);
     leave_out_gone(found, count);
@@ -181,15 +208,17 @@ static size_t choose_of_known(const struct found *found, const struct store_sear
     return passages_choose(&passages, wanted->hits);
 }
 
-/* Few of those that were found are ever looked at: twice as many as are asked for are read at
- * first, and more where too many of them were the same, or neighbours. */
+/* Few of those that were found are ever looked at: where passages are merged, twice as many as are
+ * asked for are read at first, and more where too many of them were the same, or neighbours. */
 static err_t choose(struct found *found, struct db *db, struct store_search *wanted)
 {
-    size_t top_k = wanted->query->top_k;
+    bool merge = wanted->query->merge;
+    size_t top_k = wanted->query->top_k, next = merge ? 2 * top_k : top_k;
     err_t error;
     rank(found, wanted->query);
     do {
-        error = get_to_know(found, db, MIN(found->ranked.count, 2 * MAX(found->known, top_k)));
+        error = get_to_know(found, db, merge, MIN(found->ranked.count, next));
+        next = 2 * MAX(found->known, top_k);
         wanted->count = error ? 0 : choose_of_known(found, wanted);
     } while (!error && wanted->count < top_k && found->known < found->ranked.count);
     return error;
@@ -197,23 +226,29 @@ static err_t choose(struct found *found, struct db *db, struct store_search *wan
 
 /* --- asking --- */
 
+static err_t find(const struct search *search, struct postgres_db *db, bool exact,
+                  struct found *found)
+{
+    struct legs legs = {0};
+    err_t error = OK;
+    add_vectors(&legs, search, db, exact);
+    add_words(&legs, search, db);
+    postgres_db_ask_all(db, legs.asks, legs.count);
+    for (size_t i = 0; i < legs.count; i++) {
+        err_t failed = take_rows(found, &found->legs[legs.which[i]], &legs.asks[i].rows);
+        if (!error) error = failed;
+    }
+    buffer_free(&legs.texts[VECTORS]);
+    buffer_free(&legs.texts[WORDS]);
+    return error;
+}
+
 /* *enough is false where the graph led to fewer vectors than a leg has room for. */
 static err_t ask(struct search *search, struct db *db, bool exact, bool *enough)
 {
     struct found *found = found_new();
-    struct buffer sql = {0};
-    write_statement(search, exact, &sql);
-    const struct words_asked *words = &search->words;
-    struct rows rows = postgres_db_ask(
-        (struct postgres_db *)db, sql.data, search->vector.len ? "tvtddttd" : "tbtddttd",
-        buffer_slice(&words->rare.terms), buffer_slice(&search->vector),
-        buffer_slice(&words->rare.weights), (double)words->norm.base, (double)words->norm.slope,
-        buffer_slice(&words->common.terms), buffer_slice(&words->common.weights),
-        words->common_most);
-    buffer_free(&sql);
-    while (rows_next(&rows)) add_row(found, &rows);
-    err_t error = rows_end(&rows);
-    *enough = exact || !search->vector.len || found->legs[0].count >= BEST_MAX;
+    err_t error = find(search, (struct postgres_db *)db, exact, found);
+    *enough = exact || !search->vector.len || found->legs[VECTORS].count >= BEST_MAX;
     if (!error && *enough) error = choose(found, db, search->wanted);
     found_free(found);
     return error;

@@ -95,20 +95,20 @@ void words_asked_free(struct words_asked *asked)
 #define TERMS(name, terms, weights)                                                             \
     name " AS MATERIALIZED (SELECT t.term, t.weight::float8 AS weight"                          \
          " FROM ROWS FROM (string_to_table(" terms ", ' '), string_to_table(" weights ", ' '))" \
-         " AS t (term, weight)), "
-#define ASKED    TERMS("asked", "?1", "?3")
-#define COMMON   TERMS("common", "?6", "?7")
+         " AS t (term, weight))"
+#define ASKED    TERMS("asked", "?1", "?2")
+#define COMMON   TERMS("common", "?5", "?6")
 #define POSTINGS "rag_posting_%1$" PRIu64
-#define SCORE    "a.weight * p.count / (p.count + ?4 + ?5 * p.length)"
+#define SCORE    "a.weight * p.count / (p.count + ?3 + ?4 * p.length)"
 #define SUMS                                                  \
     "SELECT p.chunk_id, sum(" SCORE ") AS score FROM asked a" \
     " JOIN " POSTINGS " p ON p.term = a.term GROUP BY p.chunk_id"
 
 /* float4, so that sums which differ only in their order are equal and go by chunk id. */
-#define BEST_OF "worded AS (SELECT chunk_id, score::float4 AS score FROM ("
-#define BEST    ") s ORDER BY score::float4 DESC, chunk_id LIMIT %2$d)"
+#define BEST_OF "SELECT chunk_id, score::float4::float8 AS score FROM ("
+#define BEST    ") s ORDER BY score::float4 DESC, chunk_id LIMIT %2$d"
 
-static const char all_alike[] = ASKED BEST_OF SUMS BEST;
+static const char all_alike[] = "WITH " ASKED " " BEST_OF SUMS BEST;
 
 /* MaxScore (Turtle and Flood 1995): where the hundredth by rare terms alone has more than common
  * ones could give a chunk, nothing that lacks the rare ones gets in, and the common ones are looked
@@ -118,7 +118,7 @@ static const char all_alike[] = ASKED BEST_OF SUMS BEST;
     "SELECT r.chunk_id, r.score + coalesce((SELECT sum(" SCORE ") FROM common a"           \
     " CROSS JOIN LATERAL (SELECT count, length FROM " POSTINGS                             \
     " WHERE term = a.term AND chunk_id = r.chunk_id OFFSET 0) p), 0) AS score FROM rare r" \
-    " WHERE (SELECT yes FROM decided) AND r.score + ?8 >= (SELECT score FROM hundredth)"
+    " WHERE (SELECT yes FROM decided) AND r.score + ?7 >= (SELECT score FROM hundredth)"
 #define GONE_THROUGH                                                     \
     "SELECT chunk_id, sum(score) FROM (SELECT chunk_id, score FROM rare" \
     " UNION ALL SELECT p.chunk_id, " SCORE " FROM common a"              \
@@ -127,10 +127,10 @@ static const char all_alike[] = ASKED BEST_OF SUMS BEST;
 
 #define APART                                                                             \
     "rare AS MATERIALIZED (" SUMS "), hundredth AS MATERIALIZED (" HUNDREDTH "), decided" \
-    " AS MATERIALIZED (SELECT coalesce((SELECT score FROM hundredth) > ?8, false) AS yes), "
+    " AS MATERIALIZED (SELECT coalesce((SELECT score FROM hundredth) > ?7, false) AS yes) "
 
 static const char common_apart[] =
-    ASKED COMMON APART BEST_OF LOOKED_UP " UNION ALL " GONE_THROUGH BEST;
+    "WITH " ASKED ", " COMMON ", " APART BEST_OF LOOKED_UP " UNION ALL " GONE_THROUGH BEST;
 
 void words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, struct buffer *sql)
 {

@@ -24,9 +24,9 @@ struct words_asked {
 void words_ask(struct portfolio_terms *terms, const struct resident_query *query,
                struct words_asked *asked);
 void words_asked_free(struct words_asked *asked);
-/* Appends "asked AS (...), ... worded AS (...)": chunk_id and score of the BEST_MAX best. ?1 and ?3
- * are the rare terms and their weights, ?4 and ?5 the norm's base and slope, ?6, ?7 and ?8 the
- * common terms, their weights and the most that they give. */
+/* Appends a statement that selects chunk_id and score of the BEST_MAX best. ?1 and ?2 are the rare
+ * terms and their weights, ?3 and ?4 the norm's base and slope, ?5, ?6 and ?7 the common terms,
+ * their weights and the most that they give. */
 void words_write_leg(const struct words_asked *asked, uint64_t portfolio_id, struct buffer *sql);
 
 #endif
