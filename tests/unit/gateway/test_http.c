@@ -696,66 +696,7 @@ static void a_delete_is_204_and_of_something_unknown_404(void **state)
     client_close(&client);
 }
 
-/* --- operators --- */
-
-static void readyz_is_503_until_every_pool_has_a_worker(void **state)
-{
-    struct fixture *fixture = *state;
-    struct client client = client_connect(fixture);
-    fake_ready = false;
-    client_ask(fixture, &client, "GET", "/readyz", "", NULL);
-    TURN_UNTIL(fixture, client_has_answer(&client));
-    assert_int_equal(client_status(&client), 503);
-    fake_ready = true;
-    client_ask(fixture, &client, "GET", "/readyz", "", NULL);
-    TURN_UNTIL(fixture, client_has_answer(&client));
-    assert_int_equal(client_status(&client), 200);
-    assert_true(client_has(&client,
-                           "{\"ready\":true,\"pools\":{\"embed\":true,\"retrieve\":true,"
-                           "\"generate\":true},\"store\":\"ok\",\"embedder\":\"hashing-1\"}"));
-    client_ask(fixture, &client, "GET", "/metrics", "", NULL);
-    TURN_UNTIL(fixture, client_has_answer(&client));
-    assert_true(client_has(&client, "millrace_lane_oldest_seconds{pool=\"embed\"} 1.5\n"));
-    assert_true(client_has(&client, "millrace_http_requests_total{route=\"readyz\",status=\"503\"} "
-                                    "1\n"));
-    fake_queued = 3;
-    client_ask(fixture, &client, "GET", "/api/ops/pools", "", NULL);
-    TURN_UNTIL(fixture, client_has_answer(&client));
-    assert_true(client_has(&client, "{\"pool\":\"embed\",\"queued\":3,"));
-    assert_true(client_has(&client, "\"refused_workers\":[{\"address\":\"10.0.0.7\",\"protocol\":9,"
-                                    "\"times\":3,"));
-    client_close(&client);
-}
-
-static void readyz_says_how_the_store_is_without_the_words_of_the_retriever(void **state)
-{
-    static const struct {
-        const char *trouble, *store;
-        bool ready;
-    } cases[] = {
-        {"", "ok", true},
-        {"store_unavailable: no route to db.internal", "store_unavailable", true},
-        {"store_full: the store has no room", "store_full", true},
-        {"store_failed: permission denied", "store_failed", true},
-        {"something else", "internal", true},
-        {"", "no_worker", false},
-    };
-    struct fixture *fixture = *state;
-    struct client client = client_connect(fixture);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        char want[64];
-        fake_ready = cases[i].ready;
-        fake_trouble = cases[i].trouble;
-        snprintf(want, sizeof(want), "},\"store\":\"%s\",\"embedder\"", cases[i].store);
-        client_ask(fixture, &client, "GET", "/readyz", "", NULL);
-        TURN_UNTIL(fixture, client_has_answer(&client));
-        assert_int_equal(client_status(&client), cases[i].ready ? 200 : 503);
-        assert_true(client_has(&client, want));
-        assert_false(client_has(&client, "db.internal"));
-    }
-    fake_ready = true;
-    client_close(&client);
-}
+/* --- the end --- */
 
 static void a_draining_gateway_listens_no_more_and_finishes_what_it_has(void **state)
 {
@@ -843,8 +784,6 @@ int main(void)
         HTTP_TEST(an_agent_without_a_provider_is_shown_with_the_generators_default),
         HTTP_TEST(an_update_carries_only_the_members_that_were_given),
         HTTP_TEST(a_delete_is_204_and_of_something_unknown_404),
-        HTTP_TEST(readyz_is_503_until_every_pool_has_a_worker),
-        HTTP_TEST(readyz_says_how_the_store_is_without_the_words_of_the_retriever),
         HTTP_TEST(a_question_that_is_not_answered_in_time_is_told_so_not_cut_off),
         HTTP_TEST(an_answer_that_only_waits_for_its_commit_is_given_without_it),
         HTTP_TEST(a_draining_gateway_listens_no_more_and_finishes_what_it_has),
