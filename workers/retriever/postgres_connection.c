@@ -38,6 +38,7 @@ static const struct {
     {"57014", ERR_STORE_BUSY},        /* statement timeout */
     {"42P01", ERR_STORE_BUSY},        /* a portfolio's tables, dropped a moment ago */
     {"23505", ERR_STORE_BUSY},        /* somebody wrote the same beside the lock */
+    {"22000", ERR_STORE_BUSY},        /* vectors of another embedder, made a moment ago */
 };
 
 void postgres_db_say(struct postgres_db *db, const char *text)
