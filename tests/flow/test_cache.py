@@ -60,14 +60,17 @@ class InThisProcess(unittest.TestCase):
         self.assertIs(self.system.ask(message, store=False)[1]["cached"], False)
         self.assertIs(self.system.ask(message, store=False)[1]["cached"], True)
 
+    def looked_up(self, request):
+        """What the closing line of that request says; it is written after the client has the answer."""
+        return wait_for(lambda: re.search(rf"={request} .* cache=(\w+) key=([0-9a-f]{{16}}) ",
+                                          self.system.logs()["gateway.log"]), "its line").groups()
+
     def test_the_log_says_where_an_answer_came_from(self):
-        message = "Which projects use Rust?"
-        self.system.ask(message)
-        self.system.ask(message)
-        lines = [line for line in self.system.logs()["gateway.log"].splitlines() if "cache=" in line]
-        found = [re.search(r" cache=(\w+) key=([0-9a-f]{16}) ", line).groups() for line in lines[-2:]]
-        self.assertEqual([word for word, _ in found], ["miss", "hit"])
-        self.assertEqual(found[0][1], found[1][1])
+        for request in ("log-1", "log-2"):
+            self.system.ask("Which projects use Rust?", headers={"X-Request-Id": request})
+        (first, key), (second, same) = self.looked_up("log-1"), self.looked_up("log-2")
+        self.assertEqual((first, second), ("miss", "hit"))
+        self.assertEqual(key, same)
 
     def test_with_the_switch_off_nothing_is_kept_nor_found(self):
         message = "Which projects use Go?"
