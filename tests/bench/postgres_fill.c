@@ -1,10 +1,10 @@
 #include "tests/bench/postgres_fill.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "workers/retriever/postgres_values.h"
 #include "workers/retriever/scan.h"
 #include "workers/retriever/terms.h"
 
@@ -30,66 +30,38 @@ double fill_ask(PGconn *db, const char *sql)
     return value;
 }
 
-/* --- COPY, in its binary form --- */
+/* --- COPY, some rows at a time --- */
 
 struct copy {
     PGconn *db;
-    struct buffer rows;
+    const char *sql;
+    struct buffer rows; /* postgres_row's */
 };
-
-static void put16(struct copy *copy, uint16_t value)
-{
-    value = htobe16(value);
-    buffer_append(&copy->rows, &value, sizeof(value));
-}
-
-static void put32(struct copy *copy, uint32_t value)
-{
-    value = htobe32(value);
-    buffer_append(&copy->rows, &value, sizeof(value));
-}
-
-static void put_number(struct copy *copy, uint64_t value)
-{
-    put32(copy, sizeof(value));
-    value = htobe64(value);
-    buffer_append(&copy->rows, &value, sizeof(value));
-}
-
-static void put_bytes(struct copy *copy, struct slice bytes)
-{
-    put32(copy, (uint32_t)bytes.len);
-    buffer_append_slice(&copy->rows, bytes);
-}
 
 static void copy_send(struct copy *copy)
 {
-    if (PQputCopyData(copy->db, copy->rows.data, (int)copy->rows.len) < 0) fail(copy->db, "COPY");
+    if (!copy->rows.len) return;
+    postgres_rows_end(&copy->rows);
+    PGresult *result = PQexec(copy->db, copy->sql);
+    if (PQresultStatus(result) != PGRES_COPY_IN) fail(copy->db, copy->sql);
+    PQclear(result);
+    if (PQputCopyData(copy->db, copy->rows.data, (int)copy->rows.len) < 0 ||
+        PQputCopyEnd(copy->db, NULL) < 0)
+        fail(copy->db, "COPY");
+    for (; (result = PQgetResult(copy->db)); PQclear(result))
+        if (PQresultStatus(result) != PGRES_COMMAND_OK) fail(copy->db, "COPY");
     copy->rows.len = 0;
 }
 
-static void copy_begin(struct copy *copy, PGconn *db, const char *sql)
-{
-    PGresult *result = PQexec(db, sql);
-    if (PQresultStatus(result) != PGRES_COPY_IN) fail(db, sql);
-    PQclear(result);
-    *copy = (struct copy){.db = db};
-    buffer_append(&copy->rows, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
-}
-
-static void copy_row(struct copy *copy, uint16_t columns)
+/* After each row. */
+static void copy_go_on(struct copy *copy)
 {
     if (copy->rows.len > COPY_BYTES) copy_send(copy);
-    put16(copy, columns);
 }
 
 static void copy_end(struct copy *copy)
 {
-    put16(copy, UINT16_MAX);
     copy_send(copy);
-    if (PQputCopyEnd(copy->db, NULL) < 0) fail(copy->db, "COPY");
-    for (PGresult *result; (result = PQgetResult(copy->db)); PQclear(result))
-        if (PQresultStatus(result) != PGRES_COMMAND_OK) fail(copy->db, "COPY");
     buffer_free(&copy->rows);
 }
 
@@ -120,52 +92,53 @@ static void put_chunk(struct copy *copy, const struct fill *fill, size_t at)
     uint64_t position = at % DOCUMENT_CHUNKS;
     made_up_words(fill->made, CHUNK_WORDS, &text);
     terms_encode(language_find(SLICE("en")), SLICE(""), SLICE(""), buffer_slice(&text), &terms);
-    copy_row(copy, 10);
-    put_number(copy, fill->chunks + 1 + at);
-    put_number(copy, fill->documents + 1 + at / DOCUMENT_CHUNKS);
-    put_number(copy, position);
-    put_number(copy, position * 1000);
-    put_number(copy, position * 1000 + text.len);
-    put_bytes(copy, SLICE("en"));
-    put_bytes(copy, SLICE(""));
-    put_bytes(copy, SLICE(""));
-    put_bytes(copy, buffer_slice(&terms));
-    put_bytes(copy, buffer_slice(&text));
+    postgres_row(&copy->rows, "iiiiittbbt", fill->chunks + 1 + at,
+                 fill->documents + 1 + at / DOCUMENT_CHUNKS, position, position * 1000,
+                 position * 1000 + text.len, SLICE("en"), SLICE(""), SLICE(""),
+                 buffer_slice(&terms), buffer_slice(&text));
+    copy_go_on(copy);
     buffer_free(&text);
     buffer_free(&terms);
 }
 
 static void copy_chunks(const struct fill *fill, size_t chunks)
 {
-    struct copy copy;
-    copy_begin(&copy, fill->db,
-               "COPY chunks (id, document_id, position, start, \"end\", language, heading, hash,"
-               " terms, text) FROM STDIN BINARY");
+    struct copy copy = {
+        .db = fill->db,
+        .sql = "COPY chunks (id, document_id, position, start, \"end\", language, heading, hash,"
+               " terms, text) FROM STDIN BINARY"};
     for (size_t i = 0; i < chunks; i++) put_chunk(&copy, fill, i);
     copy_end(&copy);
 }
 
 /* A float32 scale, then a byte a dimension. */
+static void pack_vector(const float *vector, size_t dimensions, int8_t *bytes,
+                        struct buffer *packed)
+{
+    int32_t sum;
+    float scale = scan_quantise(vector, dimensions, bytes, &sum);
+    packed->len = 0;
+    buffer_append(packed, &scale, sizeof(scale));
+    buffer_append(packed, bytes, dimensions);
+}
+
 static void copy_vectors(const struct fill *fill, uint64_t id, size_t chunks)
 {
     size_t dimensions = fill->made->dimensions;
     float *vector = xcalloc(dimensions, sizeof(*vector));
     int8_t *bytes = xaligned(scan_stride(dimensions));
-    struct copy copy;
-    int32_t sum;
-    copy_begin(&copy, fill->db, "COPY vectors (slot, vector) FROM STDIN BINARY");
+    struct buffer packed = {0};
+    struct copy copy = {.db = fill->db, .sql = "COPY vectors (slot, vector) FROM STDIN BINARY"};
     for (size_t i = 0; i < chunks; i++) {
         uint64_t chunk_id = fill->chunks + 1 + i;
         made_up_stored_vector(fill->made, vector);
-        float scale = scan_quantise(vector, dimensions, bytes, &sum);
-        copy_row(&copy, 2);
-        put_number(&copy, 2 * chunk_id);
-        put32(&copy, (uint32_t)(sizeof(scale) + dimensions));
-        buffer_append(&copy.rows, &scale, sizeof(scale));
-        buffer_append(&copy.rows, bytes, dimensions);
+        pack_vector(vector, dimensions, bytes, &packed);
+        postgres_row(&copy.rows, "ib", 2 * chunk_id, buffer_slice(&packed));
+        copy_go_on(&copy);
         if (fill->on_vector) fill->on_vector(fill->context, id, chunk_id, vector);
     }
     copy_end(&copy);
+    buffer_free(&packed);
     free(vector);
     free(bytes);
 }
