@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import postgres
+from store_cases import StoreCase
 from system import Database, System, wait_for
 
 CLONE_NEWNS = 0x00020000
@@ -44,7 +45,7 @@ class SmallDisk:
         self.path.rmdir()
 
 
-class Full(unittest.TestCase):
+class Full(StoreCase):
     @classmethod
     def setUpClass(cls):
         if os.getuid() or not own_mounts():
@@ -71,16 +72,6 @@ class Full(unittest.TestCase):
         self.portfolio = self.system.portfolio("small", [
             {"source": "first", "content": "The first note is about amber."}])
         self.system.ask("Hello", store=False)  # from now on the gateway knows the agent
-
-    def store(self):
-        reply = self.system.get("/readyz")
-        self.assertEqual((reply.status, reply.json["ready"]), (200, True), reply)
-        return reply.json["store"]
-
-    def put(self, number):
-        words = " ".join(f"word{number}x{i}" for i in range(8000))
-        return self.system.post(f"/api/portfolios/{self.portfolio}/documents",
-                                {"source": f"fill{number}", "content": words})
 
     def fill(self):
         """Until a document is refused; that answer."""

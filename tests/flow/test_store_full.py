@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
+from store_cases import StoreCase
 from system import System, wait_for
 
 # 4 MiB, half of it taken by a file that can be removed later.
@@ -44,7 +45,7 @@ class SmallStore(System):
         (seen / self.small.relative_to("/") / "ballast").unlink()
 
 
-class StoreFull(unittest.TestCase):
+class StoreFull(StoreCase):
     def setUp(self):
         mounts = private_mounts()
         if not mounts:
@@ -52,16 +53,6 @@ class StoreFull(unittest.TestCase):
         self.system = self.enterContext(SmallStore(mounts))
         self.portfolio = self.system.portfolio("small", [
             {"source": "first", "content": "The first note is about amber."}])
-        self.path = f"/api/portfolios/{self.portfolio}/documents"
-
-    def store(self):
-        reply = self.system.get("/readyz")
-        self.assertEqual((reply.status, reply.json["ready"]), (200, True), reply)
-        return reply.json["store"]
-
-    def put(self, number):
-        words = " ".join(f"word{number}x{i}" for i in range(8000))
-        return self.system.post(self.path, {"source": f"fill{number}", "content": words})
 
     def fill(self):
         for number in range(200):
